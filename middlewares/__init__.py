@@ -1,0 +1,1 @@
+"""This project's middlewares: layers around every request and its response."""

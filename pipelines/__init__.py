@@ -1,0 +1,1 @@
+"""This project's pipelines: what happens to an item between the page and the file."""

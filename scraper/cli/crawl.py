@@ -1,0 +1,194 @@
+"""Commands that crawl: crawl, run, resume."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+from rich.console import Console
+
+from scraper.cli import process
+from scraper.cli.report import summary, summary_event
+from scraper.crawler import Job, Result
+from scraper.errors import ArgumentError, SettingsError
+from scraper.project import Project, spider_in_file
+from scraper.runs import Run, Runs, check_changes
+from scraper.settings import Layer, duration, override_layer
+from scraper.spider import Spider, with_arguments
+
+Output = Annotated[
+    list[str] | None,
+    typer.Option("-o", "--output", metavar="[ITEM:]FILE", help="Write items here: .jsonl, .json, .csv, or - for standard output. Repeat for several."),
+]
+Append = Annotated[bool, typer.Option("--append", help="Append to the -o files instead of replacing them.")]
+Arguments = Annotated[
+    list[str] | None, typer.Option("-a", "--argument", metavar="KEY=VALUE", help="An argument of the spider.")
+]
+Overrides = Annotated[
+    list[str] | None, typer.Option("-s", "--set", metavar="KEY=VALUE", help="A setting, such as -s concurrency=50.")
+]
+RunName = Annotated[str | None, typer.Option("--run", metavar="ID", help="The run's name; with --resume, which run.")]
+MaxPages = Annotated[int, typer.Option("--max-pages", min=0, help="Stop after so many pages.")]
+MaxItems = Annotated[int, typer.Option("--max-items", min=0, help="Stop after the page that brings so many items.")]
+MaxTime = Annotated[str, typer.Option("--max-time", metavar="10m", help="Stop after so long: 90s, 10m, 1h30m.")]
+LogFormat = Annotated[str | None, typer.Option("--log", metavar="text|json", help="Log lines for people or machines.")]
+
+
+def crawl(
+    name: Annotated[str, typer.Argument(help="The spider's name; `scrape list` shows them.")],
+    output: Output = None,
+    append: Append = False,
+    argument: Arguments = None,
+    setting: Overrides = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the spider's latest run.")] = False,
+    run: RunName = None,
+    max_pages: MaxPages = 0,
+    max_items: MaxItems = 0,
+    max_time: MaxTime = "",
+    log: LogFormat = None,
+) -> None:
+    """Crawl with a spider of this project."""
+    project = Project.find()
+    limits = _limits(max_pages, max_items, max_time)
+    settings = [*(setting or []), *([f"log={log}"] if log else [])]
+    if resume:
+        _refuse_on_resume(output, argument, append)
+        found = Runs(project.root).get(run) if run else Runs(project.root).latest_resumable(name)
+        _finish(_resumed(project, found, settings, limits))
+    spider = project.spider(name)
+    _finish(_new(project, spider, output, append, argument, settings, run, limits))
+
+
+def run_file(
+    file: Annotated[Path, typer.Argument(help="A Python file with one spider class.")],
+    output: Output = None,
+    append: Append = False,
+    argument: Arguments = None,
+    setting: Overrides = None,
+    run: RunName = None,
+    max_pages: MaxPages = 0,
+    max_items: MaxItems = 0,
+    max_time: MaxTime = "",
+    log: LogFormat = None,
+) -> None:
+    """Crawl with the spider in a single file; it needs no project."""
+    project = Project.around(file)
+    project.on_path()
+    settings = [*(setting or []), *([f"log={log}"] if log else [])]
+    limits = _limits(max_pages, max_items, max_time)
+    job = _new(project, spider_in_file(file), output, append, argument, settings, run, limits)
+    _finish(replace(job, file=str(file.absolute())))
+
+
+def resume(
+    run: Annotated[str | None, typer.Argument(help="The run; the latest one that can go on, if left out.")] = None,
+    setting: Overrides = None,
+    max_pages: MaxPages = 0,
+    max_items: MaxItems = 0,
+    max_time: MaxTime = "",
+    log: LogFormat = None,
+) -> None:
+    """Go on with a run that was interrupted, stopped, killed, or is waiting."""
+    project = Project.find()
+    runs = Runs(project.root)
+    settings = [*(setting or []), *([f"log={log}"] if log else [])]
+    found = runs.get(run) if run else runs.latest_resumable()
+    _finish(_resumed(project, found, settings, _limits(max_pages, max_items, max_time)))
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(crawl)
+    app.command("run")(run_file)
+    app.command()(resume)
+
+
+# ── from what was typed to a job ─────────────────────────────────────────────────────────────────────────
+
+
+def _new(
+    project: Project,
+    spider: type[Spider],
+    output: list[str] | None,
+    append: bool,
+    argument: list[str] | None,
+    settings: list[str],
+    run: str | None,
+    limits: dict[str, Any],
+) -> Job:
+    given = _pairs(argument)
+    loaded = project.settings(spider, settings)
+    return Job(
+        spider=with_arguments(spider, given),
+        settings=loaded.settings,
+        root=project.root,
+        arguments=given,
+        feeds=[*loaded.settings.feeds.files, *(output or [])],
+        append=append or loaded.settings.feeds.append,
+        run_id=run,
+        **limits,
+    )
+
+
+def _resumed(project: Project, run: Run, settings: list[str], limits: dict[str, Any]) -> Job:
+    check_changes(override_layer(settings).values)
+    info = run.info
+    if not info.resumable:
+        raise SettingsError(f"Run {info.id} is {info.state}: there is nothing to resume.")
+    project.on_path()
+    spider = spider_in_file(Path(info.file)) if info.file else project.spider(info.spider)
+    loaded = project.settings(spider, settings, stored=Layer(f"run {info.id}", info.settings))
+    return Job(
+        spider=with_arguments(spider, info.arguments),
+        settings=loaded.settings,
+        root=project.root,
+        arguments=info.arguments,
+        feeds=info.feeds,
+        append=info.append,
+        file=info.file,
+        resume=run,
+        **limits,
+    )
+
+
+def _refuse_on_resume(output: list[str] | None, argument: list[str] | None, append: bool) -> None:
+    if output or argument or append:
+        raise ArgumentError(
+            "A resume goes on with the run's own -o files and -a arguments; leave them out."
+            " To write the items elsewhere too, let it finish and use `scrape export`."
+        )
+
+
+def _limits(pages: int, items: int, time: str) -> dict[str, Any]:
+    try:
+        return {"max_pages": pages, "max_items": items, "max_time": duration(time) if time else 0.0}
+    except ValueError as error:
+        raise ArgumentError(f"--max-time: {error}.") from None
+
+
+def _pairs(texts: list[str] | None) -> dict[str, str]:
+    pairs = {}
+    for text in texts or []:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ArgumentError(f"-a takes key=value, such as -a max_pages=10; got {text!r}.")
+        pairs[key] = value
+    return pairs
+
+
+def _finish(job: Job) -> None:
+    """Crawls, says how it ended, and exits with the code that says the same."""
+    console = Console(stderr=True)
+    result = process.run(job, console=console)
+    _tell(result, job, console)
+    sys.exit(result.exit_code)
+
+
+def _tell(result: Result, job: Job, console: Console) -> None:
+    if console.is_terminal and job.settings.log == "text":
+        console.print(summary(result, feeds=list(job.feeds)))
+    else:
+        structlog.get_logger().info("crawl ended", **summary_event(result))

@@ -1,0 +1,1 @@
+"""Clients: libraries that put one request on the wire, behind one contract."""

@@ -1,0 +1,175 @@
+"""The aiohttp client: one shared session, and one for each SOCKS proxy in use."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any, Self
+
+import aiohttp
+import aiohttp_socks
+from multidict import CIMultiDict
+from yarl import URL
+
+from scraper import errors
+from scraper.request import Request
+from scraper.settings import Settings
+
+KEPT_SESSIONS = 64  # SOCKS proxies whose connections are kept open; the longest unused is closed first
+
+
+class Kept:
+    """A session and how many of its answers are being read."""
+
+    __slots__ = ("in_use", "session")
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self.session = session
+        self.in_use = 0
+
+
+class AiohttpIncoming:
+    __slots__ = ("_kept", "_reply", "_request", "headers", "status")
+
+    def __init__(self, reply: aiohttp.ClientResponse, request: Request, kept: Kept) -> None:
+        self._reply = reply
+        self._request = request
+        self._kept = kept
+        self.status = reply.status
+        self.headers: CIMultiDict[str] = CIMultiDict(reply.headers)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._reply.content.iter_any():
+                yield chunk
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise translated(error, self._request) from error
+
+    async def close(self) -> None:
+        self._kept.in_use -= 1
+        if self._reply.content.is_eof():
+            self._reply.release()
+        else:
+            self._reply.close()  # the rest of an unread body would be taken for the next answer
+
+
+class AiohttpClient:
+    """`connect`: seconds for TCP and TLS; the other timeouts are ours, above every client."""
+
+    def __init__(self, *, connect: float) -> None:
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect, ceil_threshold=float("inf"))
+        self._sessions: OrderedDict[str, Kept] = OrderedDict()  # SOCKS proxy's URL ("": none, or an HTTP proxy)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        return cls(connect=settings.timeouts.connect)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        async with AsyncExitStack() as closing:
+            for kept in self._sessions.values():
+                closing.push_async_callback(kept.session.close)
+            self._sessions.clear()
+
+    async def open(self, request: Request) -> AiohttpIncoming:
+        proxy = request.proxy or ""
+        socks = proxy.startswith("socks")
+        kept = await self._kept(proxy if socks else "", request)
+        kept.in_use += 1
+        try:
+            reply = await kept.session.request(
+                request.method,
+                URL(request.url, encoded=True),
+                headers=request.headers,
+                data=request.body or None,
+                allow_redirects=False,
+                proxy=None if socks else request.proxy,
+            )
+        except BaseException as error:
+            kept.in_use -= 1
+            if isinstance(error, aiohttp.ClientError | OSError | ValueError | aiohttp_socks.ProxyError):
+                raise translated(error, request) from error
+            raise
+        return AiohttpIncoming(reply, request, kept)
+
+    async def _kept(self, socks_proxy: str, request: Request) -> Kept:
+        kept = self._sessions.get(socks_proxy)
+        if kept is None:
+            try:
+                kept = self._sessions[socks_proxy] = Kept(self._new_session(socks_proxy))
+            except ValueError as error:
+                raise translated(error, request) from error
+        if socks_proxy:
+            self._sessions.move_to_end(socks_proxy)
+            await self._close_longest_idle()
+        return kept
+
+    async def _close_longest_idle(self) -> None:
+        if len(self._sessions) > KEPT_SESSIONS:
+            idle = next((name for name, kept in self._sessions.items() if name and not kept.in_use), None)
+            if idle is not None:
+                await self._sessions.pop(idle).session.close()
+
+    def _new_session(self, socks_proxy: str) -> aiohttp.ClientSession:
+        options: dict[str, Any] = {"limit": 0, "ttl_dns_cache": 60}  # slots are counted at the gate
+        connector: aiohttp.BaseConnector = (
+            aiohttp_socks.ProxyConnector.from_url(socks_proxy, **options)
+            if socks_proxy
+            else aiohttp.TCPConnector(**options)
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            timeout=self._timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            trust_env=False,
+        )
+
+
+def translated(error: BaseException, request: Request) -> errors.FetchError:
+    """aiohttp's error as ours: the one door for them."""
+    kind = _kind(error)
+    said = str(error) or type(error).__name__
+    return kind(f"{kind.reason}: {said}" if kind is not errors.FetchError else said, request=request)
+
+
+def _kind(error: BaseException) -> type[errors.FetchError]:
+    cause = error.__cause__ or error.__context__
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return errors.ConnectTimeout
+        case aiohttp.ServerTimeoutError():
+            return errors.ReadTimeout
+        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError() | aiohttp_socks.ProxyError():
+            return errors.ProxyFailed
+        case aiohttp.ClientConnectorDNSError():
+            return errors.NameNotResolved
+        case aiohttp.ClientSSLError() | ssl.SSLError():
+            return errors.TLSFailed
+        case aiohttp.ClientPayloadError():
+            if isinstance(cause, aiohttp.http_exceptions.TransferEncodingError):
+                return errors.ProtocolViolation
+            return errors.ConnectionLost if isinstance(cause, ConnectionResetError) else errors.BodyTruncated
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+            return errors.InvalidRequest
+        case aiohttp.ServerDisconnectedError() | ConnectionResetError() | BrokenPipeError() | ConnectionAbortedError():
+            return errors.ConnectionLost
+        case ConnectionRefusedError():
+            return errors.ConnectionRefused
+        case aiohttp.ClientConnectorError():
+            return _kind(error.os_error) if isinstance(error.os_error, OSError) else errors.ConnectionRefused
+        case aiohttp.ClientOSError() | OSError():
+            return errors.ConnectionLost
+        case aiohttp.ClientResponseError() | aiohttp.ClientConnectionError():
+            return errors.ProtocolViolation
+        case ValueError() | TypeError():
+            return errors.InvalidRequest  # a header with a line break, an unknown proxy scheme …
+        case asyncio.TimeoutError():
+            return errors.ConnectTimeout
+    return errors.FetchError

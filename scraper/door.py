@@ -1,0 +1,102 @@
+"""The door: above every client, where bytes are timed, counted, bounded, decoded, and a Response is made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from scraper import decoding
+from scraper.errors import BodyTooLarge, BodyUndecodable, ReadTimeout, TotalTimeout
+from scraper.protocols import Client, Incoming
+from scraper.request import Request
+from scraper.response import Response
+from scraper.settings import Timeouts
+
+BODILESS = frozenset({204, 304})  # RFC 9110 §6.4.1
+
+
+class Door:
+    """`max_body`: bytes, on the wire and decoded. Where the request has its own `timeout` or `max_body`, that holds."""
+
+    def __init__(self, *, timeouts: Timeouts, max_body: int) -> None:
+        self._timeouts = timeouts
+        self._max_body = max_body
+
+    async def fetch(self, client: Client, request: Request) -> Response:
+        """One exchange. Raises FetchError."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        patience = self._timeouts.total if request.timeout is None else request.timeout
+        silence = self._timeouts.read
+        # until the headers are here a silence can't be told from connecting, which the client times itself
+        timer = asyncio.timeout_at(started + min(patience, self._timeouts.connect + silence))
+        try:
+            async with timer:
+                incoming = await client.open(request)
+                try:
+                    return await self._read(incoming, request, timer, started, patience)
+                finally:
+                    await incoming.close()
+        except TimeoutError as error:
+            if loop.time() - started >= patience:
+                raise TotalTimeout(f"Not whole after {patience:g} s.", request=request) from error
+            raise ReadTimeout(f"Nothing came for {silence:g} s.", request=request) from error
+
+    async def _read(
+        self, incoming: Incoming, request: Request, timer: asyncio.Timeout, started: float, patience: float
+    ) -> Response:
+        loop = asyncio.get_running_loop()
+        deadline = started + patience
+        reader = Body(incoming, request, request.max_body or self._max_body)
+        async with aclosing(reader.decoded()) as steps:  # type: ignore[type-var]  # an async generator
+            parts = []
+            timer.reschedule(min(deadline, loop.time() + self._timeouts.read))
+            async for step in steps:
+                parts.append(step)
+                timer.reschedule(min(deadline, loop.time() + self._timeouts.read))
+        return Response(
+            request.url,
+            incoming.status,
+            incoming.headers,
+            parts[0] if len(parts) == 1 else b"".join(parts),
+            request,
+            wire_bytes=reader.wire_bytes,
+            elapsed=loop.time() - started,
+        )
+
+
+class Body:
+    """An incoming body, decoded step by step and held to a limit of bytes."""
+
+    def __init__(self, incoming: Incoming, request: Request, limit: int) -> None:
+        self._incoming = incoming
+        self._request = request
+        self._limit = limit
+        self.wire_bytes = 0
+
+    async def decoded(self) -> AsyncIterator[bytes]:
+        try:
+            chain = self._decoders()
+            size = 0
+            async for chunk in self._incoming.chunks():
+                self.wire_bytes += len(chunk)
+                self._check(self.wire_bytes, "on the wire")
+                for step in decoding.feed(chain, chunk):
+                    size += len(step)
+                    self._check(size, "decoded")
+                    yield step
+            for decoder in chain:
+                decoder.end()
+        except decoding.Undecodable as error:
+            raise BodyUndecodable(f"The body can't be decoded: {error}.", request=self._request) from error
+
+    def _decoders(self) -> list[decoding.Decoder]:
+        coding = self._incoming.headers.get("Content-Encoding")
+        if coding is None or self._request.method == "HEAD" or self._incoming.status in BODILESS:
+            return []
+        return decoding.decoders(coding)
+
+    def _check(self, size: int, where: str) -> None:
+        if size > self._limit:
+            raise BodyTooLarge(f"The body has more than {self._limit} bytes {where}.", request=self._request)

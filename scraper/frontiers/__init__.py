@@ -1,0 +1,1 @@
+"""Frontiers: where requests wait and results become durable; one contract, several stores."""

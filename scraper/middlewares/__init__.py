@@ -1,0 +1,1 @@
+"""The built-in layers of the onion around the wire; a project's own live in its `middlewares/`."""

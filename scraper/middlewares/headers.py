@@ -1,0 +1,41 @@
+"""Headers: what every request says unless it says so itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from scraper.protocols import Handler
+from scraper.request import Request
+from scraper.response import Response
+from scraper.settings import Settings
+
+ACCEPT_ENCODING = "gzip, deflate, br, zstd"  # what the door decodes
+
+
+class DefaultHeaders:
+    """Adds User-Agent, Accept-Encoding and `headers` where the request has none of that name.
+
+    What `headers` names goes before `user_agent` and our Accept-Encoding. Names have no case.
+    """
+
+    def __init__(self, *, user_agent: str, headers: Mapping[str, str]) -> None:
+        ours = {"User-Agent": user_agent, "Accept-Encoding": ACCEPT_ENCODING}
+        self._all = CIMultiDictProxy(CIMultiDict({**missing(headers, ours), **headers}))  # shared by requests
+
+    @classmethod
+    def from_settings(cls, settings: Settings, **options: Any) -> Self:
+        return cls(**{"user_agent": settings.user_agent, "headers": settings.headers, **options})
+
+    async def __call__(self, request: Request, call_next: Handler) -> Response:
+        own = request.headers
+        headers = {**missing(own, self._all), **own} if own else self._all
+        return await call_next(request.replace(headers=headers))
+
+
+def missing(given: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, str]:
+    """Those of `headers` that are not in `given`, whatever their case."""
+    names = {name.lower() for name in given}
+    return {name: value for name, value in headers.items() if name.lower() not in names}

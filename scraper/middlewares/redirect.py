@@ -1,0 +1,100 @@
+"""Redirects: followed hop by hop, each one admitted, each one through the rest of the chain."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from string import printable
+from typing import Any, Self
+from urllib.parse import quote
+
+from scraper.errors import DropRequest, TooManyRedirects
+from scraper.middlewares.robots import RobotsTxt
+from scraper.protocols import Admission, Handler
+from scraper.request import Request
+from scraper.response import Response
+from scraper.settings import Settings
+from scraper.urls import InvalidURL, join, origin
+
+FOLLOWED = frozenset({301, 302, 303, 307, 308})
+CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
+
+
+class Redirect:
+    """Follows 301, 302, 303, 307 and 308 unless the request calls that status ok.
+
+    The response keeps the request as it was yielded; its `url` is the last hop's. `limit`: hops at most.
+    Raises TooManyRedirects, and DropRequest for a hop that admission refuses.
+    """
+
+    admit: Admission
+
+    def __init__(self, *, limit: int) -> None:
+        self._limit = limit
+
+    @classmethod
+    def from_settings(cls, settings: Settings, **options: Any) -> Self:
+        return cls(**{"limit": settings.max_redirects, **options})
+
+    async def __call__(self, request: Request, call_next: Handler) -> Response:
+        response = await call_next(request)
+        if response.status in FOLLOWED:
+            response = await self._follow(request, response, call_next)
+        return response if response.request is request else replace(response, request=request)
+
+    async def _follow(self, request: Request, response: Response, call_next: Handler) -> Response:
+        hop, hops = request, 0
+        while (url := target(hop, response)) is not None:
+            hops += 1
+            if hops > self._limit:
+                said = f"More than {self._limit} redirects, the last to {url}."
+                raise TooManyRedirects(said, request=request)
+            hop = redirected(hop, response.status, url)
+            self._check(hop)
+            response = await call_next(hop)
+        return response
+
+    def _check(self, hop: Request) -> None:
+        if isinstance(hop, RobotsTxt):
+            return  # it may well live on another site: RFC 9309 §2.3.1.2
+        reason = self.admit(hop)
+        if reason is not None:
+            raise DropRequest(reason)
+
+
+def target(hop: Request, response: Response) -> str | None:
+    """Where the response sends this request, or None where it is to be taken as it is."""
+    location = response.headers.get("Location")
+    if response.status not in FOLLOWED or not location or response.status in hop.ok:
+        return None
+    try:
+        url = join(hop.url, as_ascii(location))
+    except InvalidURL:
+        return None
+    _, mark, fragment = hop.url.partition("#")
+    return url if "#" in url else url + mark + fragment  # RFC 9110 §10.2.2: the fragment is inherited
+
+
+def as_ascii(location: str) -> str:
+    """The bytes that the server sent, those beyond ASCII percent-encoded, as browsers do.
+
+    A client may have read them as Latin-1, or as UTF-8 with surrogates for what is not UTF-8.
+    """
+    if location.isascii():
+        return location
+    try:
+        sent = location.encode("latin-1")
+        sent.decode()
+    except UnicodeError:
+        sent = location.encode(errors="surrogateescape")
+    return quote(sent, safe=printable)
+
+
+def redirected(hop: Request, status: int, url: str) -> Request:
+    """The next request, by the rules of the Fetch standard (§4.4, HTTP-redirect fetch)."""
+    method, headers, body = hop.method, hop.headers, hop.body
+    if (status == 303 and method not in {"GET", "HEAD"}) or (status in {301, 302} and method == "POST"):
+        method, body = "GET", b""
+        headers = {name: value for name, value in headers.items() if not name.lower().startswith("content-")}
+    if headers and origin(url) != origin(hop.url):
+        headers = {name: value for name, value in headers.items() if name.lower() not in CREDENTIALS}
+    return hop.replace(url=url, method=method, headers=headers, body=body)

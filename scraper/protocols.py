@@ -1,0 +1,270 @@
+"""Contracts: what each part promises the others, on one page.
+
+A part that holds a resource is also an async context manager; the crawler enters it once. Parts get plain
+arguments, `cls(**options)` from settings.toml, or write `from_settings(cls, settings, **options)`, which may
+return None where the settings leave it nothing to do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from multidict import CIMultiDict
+
+from scraper.item import Record, Source
+from scraper.request import Request
+from scraper.response import Response
+
+# ── the web ──────────────────────────────────────────────────────────────────────────────────────────────
+
+Handler = Callable[[Request], Awaitable[Response]]
+Admission = Callable[[Request], str | None]  # the reason not to fetch, or None
+
+
+class Middleware(Protocol):
+    """One layer of the onion around the wire. One that fetches for itself also has `fetch: Handler`, which
+    the crawler sets to the head of the chain."""
+
+    async def __call__(self, request: Request, call_next: Handler) -> Response: ...
+
+
+class Incoming(Protocol):
+    """An answer whose body has not been read: bytes as they are on the wire, still encoded."""
+
+    status: int
+    headers: CIMultiDict[str]
+
+    def chunks(self) -> AsyncIterator[bytes]: ...
+    async def close(self) -> None:
+        """Gives the connection back, or drops it where the body was not read to its end."""
+
+
+class Client(Protocol):
+    """Sends exactly one request: no redirects, cookies, retries, decoding. Raises FetchError only."""
+
+    async def open(self, request: Request) -> Incoming: ...
+
+
+# ── items ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Pipeline(Protocol):
+    """Returns the item, changed or not, or raises DropItem. Anything else that it raises fails the page.
+
+    Optional: `async process_batch(items: Sequence[tuple[item, Source]])`, given a commit's items just before
+    the commit. Until that commit the same items may come again: `source.item_id` tells them apart.
+    """
+
+    async def process_item(self, item: Any, source: Source) -> Any: ...
+
+
+class Sink(Protocol):
+    """A file that items are appended to. A mark is JSON that says how far it got; `rewind` goes back there."""
+
+    def encode(self, record: Record) -> bytes:
+        """The record's bytes. Raises ValueError, in words, for one that does not fit this file."""
+
+    def start(self) -> None: ...
+    def append(self, lines: Sequence[bytes]) -> None: ...
+    def mark(self) -> Any:
+        """Where the file ends, after handing every byte to the operating system."""
+
+    def sync(self) -> None:
+        """Blocks until what was handed over is on the disk (fdatasync)."""
+
+    def rewind(self, mark: Any) -> None: ...
+    def finish(self) -> None:
+        """Writes what a finished file ends with; `rewind` takes it away again."""
+
+    def close(self) -> None: ...
+
+
+# ── the frontier ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A request on its way into the frontier: identified, admitted, encoded."""
+
+    id: bytes
+    lane: str  # host:port, the key of politeness
+    priority: int
+    not_before: float  # Unix time; 0 = now
+    url: str
+    request: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lease:
+    """A request that this process may fetch now. `key` is the frontier's own."""
+
+    request: Request
+    lane: str
+    key: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Leases:
+    """`next_due`: Unix time at which more may be ready (None: only a commit brings more).
+    `finished`: nothing is queued, staged or leased."""
+
+    leases: Sequence[Lease]
+    next_due: float | None
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """To be fetched again, not before this Unix time. `counted`: whether this attempt is used up."""
+
+    not_before: float
+    why: str
+    counted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Buried:
+    """A dead letter: `scrape failed` lists it, `scrape retry` puts it back."""
+
+    why: str
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A middleware dropped it (robots, offsite redirect …): counted, not a failure."""
+
+    why: str
+
+
+Outcome = Done | Deferred | Buried | Refused
+Output = Child | Record
+
+
+@dataclass(slots=True, eq=False)
+class Page:
+    """A request's life in memory: what came of it, committed as one."""
+
+    lease: Lease
+    outcome: Outcome = field(default_factory=Done)
+    status: int | None = None
+    children: list[Child] = field(default_factory=list)
+    items: list[Record] = field(default_factory=list)
+    lines: list[tuple[bytes, ...]] = field(default_factory=list)  # per item, its bytes for each feed
+    batch: list[tuple[Any, Source]] = field(default_factory=list)  # items for pipelines with process_batch
+    counters: Counter[str] = field(default_factory=Counter)
+    staged: bool = False
+    stop: str | None = None  # the reason of a StopCrawl
+
+
+@dataclass(frozen=True, slots=True)
+class Seeds:
+    """What `start()` yielded since the last commit; `ended` with the last of them."""
+
+    children: Sequence[Child] = ()
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One commit: all of it or none of it."""
+
+    pages: Sequence[Page] = ()
+    seeds: Seeds = Seeds()
+    marks: Mapping[str, Any] = field(default_factory=dict)  # feed → mark
+    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # owner → key → JSON (None: forget)
+    counters: Mapping[str, int] = field(default_factory=dict)  # increments
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """`refused`: pages whose lease was no longer ours; they were not committed.
+    `items`: what became durable, each with its place in the run's order. `counters`: the increments, with
+    what only the frontier knows (queued, duplicates)."""
+
+    refused: Sequence[Page] = ()
+    items: Sequence[tuple[int, Record]] = ()
+    lines: Sequence[tuple[bytes, ...] | None] = ()  # for each of `items`, its feeds' bytes where they are at hand
+    counters: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    queued: int  # not leased, staged ones included
+    leased: int
+    staged: int
+    delayed: int  # of the queued, those that wait for their time
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What a run remembers from its earlier lives."""
+
+    memory: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    marks: Mapping[str, Any] = field(default_factory=dict)
+    counters: Mapping[str, int] = field(default_factory=dict)
+    seeds_ended: bool = False
+
+
+class Frontier(Protocol):
+    """What to fetch next, what has been seen, and the one place where results become durable."""
+
+    async def saved(self) -> Saved: ...
+    async def lease(self, n: int) -> Leases: ...
+    async def commit(self, batch: Batch) -> Committed: ...
+    async def stage(self, lease: Lease, outputs: Sequence[Output]) -> None:
+        """Keeps outputs of a page on disk, invisible until the page's commit makes them live."""
+
+    async def unstage(self, lease: Lease) -> None:
+        """Drops what was staged: the page failed."""
+
+    async def give_back(self, leases: Sequence[Lease]) -> None: ...
+    async def renew(self, leases: Sequence[Lease]) -> Sequence[Lease]:
+        """Says that these are still being worked on; returns those that another worker has now."""
+
+    async def items(self, after: int, limit: int) -> Sequence[tuple[int, Record]]: ...
+    def counts(self) -> Counts: ...
+    async def close(self) -> None: ...
+
+
+# ── politeness and memory ────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    in_flight: int
+    delay: float  # seconds between two turns
+
+
+class Clock(Protocol):
+    """Whose turn it is. Hosts are lanes (host:port); times are Unix seconds."""
+
+    def wait(self, lane: str) -> float:
+        """Seconds until the host may be asked again; 0 = now; inf = when one in flight comes back."""
+
+    def turn(self, lane: str) -> None: ...
+    def leave(self, lane: str) -> None: ...
+    def park(self, lane: str, until: float) -> None: ...
+    def slow_down(self, lane: str, delay: float) -> None: ...
+    def limits(self, lane: str) -> Limits: ...
+
+
+@runtime_checkable
+class Memory(Protocol):
+    """What a part must not forget: committed with the pages that taught it, given back on resume."""
+
+    memory_name: str
+
+    def changes(self) -> Mapping[str, Any] | None: ...
+    def restore(self, saved: Mapping[str, Any]) -> None: ...
+
+
+Ending = Literal["finished", "waiting", "stopped", "interrupted", "crashed"]

@@ -1,0 +1,281 @@
+"""Settings: every limit and choice, its unit, its default, and where its value came from.
+
+Defaults < settings.toml < `Spider.custom_settings` < environment `SCRAPER_…` < `-s key=value`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from scraper.errors import SettingsError
+
+PREFIX = "SCRAPER_"
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
+DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|)")
+
+
+def duration(text: str) -> float:
+    """Seconds in `10m`, `30s`, `1h30m`, `2d`, `500ms` or `90`. Raises ValueError in words."""
+    text = text.strip().lower()
+    if not re.fullmatch(rf"(?:{DURATION.pattern})+", text):
+        raise ValueError(f"{text!r} is no duration: write it as 90, 30s, 10m or 1h30m")
+    return sum(float(number) * UNITS[unit] for number, unit in DURATION.findall(text))
+
+
+def _seconds(value: Any) -> Any:
+    return duration(value) if isinstance(value, str) else value
+
+
+def _named(value: Any) -> Any:
+    return {f"proxy{n}": url for n, url in enumerate(value, 1)} if isinstance(value, list) else value
+
+
+def _frontier(value: Any) -> Any:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
+Pool = Annotated[dict[str, SecretStr], BeforeValidator(_named)]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Timeouts(Part):
+    """Seconds. `read` is the longest silence, headers included; `pool` the wait for a slot on the wire."""
+
+    connect: Seconds = 5
+    read: Seconds = 20
+    write: Seconds = 10
+    pool: Seconds = 10
+    total: Seconds = 60
+
+
+class RetrySettings(Part):
+    """`attempts` counts the first one; waits grow as `wait` × 2ⁿ plus up to `jitter`, capped at `max_wait` seconds."""
+
+    attempts: int = Field(3, ge=1)
+    wait: Seconds = 1
+    max_wait: Seconds = 60
+    jitter: Seconds = 1
+    statuses: frozenset[int] = frozenset({429, 500, 502, 503, 504, 522, 524})
+
+
+class ProxySettings(Part):
+    """`pool`: name → URL (or a list of URLs). A failing proxy rests `rest` seconds before it is tried again."""
+
+    pool: Pool = {}
+    rotate: Literal["round_robin", "random"] = "round_robin"
+    rest: Seconds = 60
+
+
+class FeedSettings(Part):
+    """`files`: what `-o` takes, for every crawl. `sync`: seconds between fdatasyncs.
+
+    `keep_items = false` forgets the run's own copy of an item once every feed has it.
+    """
+
+    files: list[str] = []
+    append: bool = False
+    sync: Seconds = 1
+    keep_items: bool = True
+
+
+class FrontierSettings(Part):
+    """`window`: requests kept in memory as a read cache. `commit_pages`: at most so many pages in one commit.
+
+    `page_in_memory`: outputs of one page beyond this many are staged on disk.
+    """
+
+    kind: Literal["sqlite", "memory"] = "sqlite"
+    window: int = Field(20_000, ge=1)
+    commit_pages: int = Field(200, ge=1)
+    page_in_memory: int = Field(10_000, ge=1)
+    seed_low_water: int = Field(1_000, ge=1)
+
+
+class HostSettings(Part):
+    """What one host is granted, where it differs from `per_host` and `delay`."""
+
+    per_host: int | None = Field(None, ge=1)
+    delay: Seconds | None = None
+
+
+Use = str | dict[str, Any]
+
+BUILT_IN_MIDDLEWARES: list[Use] = ["redirect", "retry", "robots", "cookies", "headers", "proxies"]
+
+
+class Settings(BaseSettings):
+    """One frozen value; a key that is not here is an error.
+
+    `concurrency`: requests on the wire at once; `per_host`: of them to one host:port; `delay`: seconds
+    between two requests to one host. `seats`: pages in memory (0 = 2 × concurrency). `max_wait`: seconds
+    of idle waiting after which a run ends as `waiting`. `grace`: seconds that Ctrl-C gives to what is in
+    flight. `max_body`: bytes. `max_failed`: the share of failed pages that makes the exit code 1.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    client: str = "aiohttp"
+    concurrency: int = Field(100, ge=1)
+    per_host: int = Field(8, ge=1)
+    delay: Seconds = 0
+    seats: int = Field(0, ge=0)
+    user_agent: str = "scrapeloom/0.1"
+    headers: dict[str, str] = {"Accept": "text/html,application/xhtml+xml,application/json;q=0.9,*/*;q=0.8"}
+    obey_robots: bool = True
+    max_failed: float = Field(0.05, ge=0, le=1)
+    max_depth: int = Field(0, ge=0, description="0 = no limit")
+    max_url_length: int = Field(8_000, ge=1)
+    max_redirects: int = Field(10, ge=0)
+    max_body: int = Field(64 * 1024 * 1024, ge=1)
+    max_wait: Seconds = 600
+    grace: Seconds = 30
+    loop: Literal["auto", "uvloop", "asyncio"] = "auto"
+    log: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    timeouts: Timeouts = Timeouts()
+    retry: RetrySettings = RetrySettings()
+    proxies: ProxySettings = ProxySettings()
+    feeds: FeedSettings = FeedSettings()
+    frontier: Annotated[FrontierSettings, BeforeValidator(_frontier)] = FrontierSettings()
+    hosts: dict[str, HostSettings] = {}
+    middlewares: list[Use] = BUILT_IN_MIDDLEWARES
+    pipelines: list[Use] = []
+
+    @property
+    def seat_count(self) -> int:
+        return self.seats or 2 * self.concurrency
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)  # the layers are merged by `load`, which keeps each value's origin
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One source of values, with the name that errors and `scrape settings` give it."""
+
+    name: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    settings: Settings
+    origins: Mapping[str, str]  # "timeouts.read" → "settings.toml"
+
+
+def load(layers: Sequence[Layer]) -> Loaded:
+    """The settings in force, later layers over earlier ones. Raises SettingsError naming layer and key."""
+    merged: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for layer in layers:
+        _lay(merged, layer.values, layer.name, origins)
+    try:
+        return Loaded(Settings(**merged), origins)
+    except ValidationError as error:
+        raise SettingsError(_in_words(error, origins)) from None
+
+
+def toml_layer(path: Path) -> Layer:
+    try:
+        return Layer(path.name, tomllib.loads(path.read_text("utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path.name} is not valid TOML: {error}.") from None
+
+
+def environment_layer() -> Layer:
+    """`SCRAPER_CONCURRENCY`, `SCRAPER_TIMEOUTS__READ` …; one that names no setting is an error."""
+    known = {name.upper() for name in Settings.model_fields}
+    for variable in os.environ:
+        head = variable.removeprefix(PREFIX).split("__")[0]
+        if variable.startswith(PREFIX) and head.upper() not in known:
+            raise SettingsError(f"Environment variable {variable} names no setting.{_guess(head.lower(), known)}")
+    return Layer("environment", EnvSettingsSource(Settings)())
+
+
+def override_layer(pairs: Sequence[str]) -> Layer:
+    """`-s key=value`, each a line of TOML where the quotes around a string may be left out."""
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise SettingsError(f"-s takes key=value, such as -s concurrency=50; got {pair!r}.")
+        _lay(values, _toml_line(key, text), "", {})
+    return Layer("-s", values)
+
+
+def flat(settings: Settings) -> Iterator[tuple[str, Any]]:
+    """Each leaf as ("timeouts.read", 20.0)."""
+    return _leaves(settings.model_dump(mode="json"), "")
+
+
+def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _toml_line(key: str, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(f"{key} = {text}")
+    except tomllib.TOMLDecodeError:
+        quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    try:
+        return tomllib.loads(f'{key} = "{quoted}"')
+    except tomllib.TOMLDecodeError:
+        raise SettingsError(f"-s takes key=value, such as -s timeouts.read=30; got {key}={text}.") from None
+
+
+def _lay(under: dict[str, Any], over: Mapping[str, Any], name: str, origins: dict[str, str], prefix: str = "") -> None:
+    for key, value in over.items():
+        if isinstance(value, Mapping) and isinstance(under.get(key, {}), dict):
+            _lay(under.setdefault(key, {}), value, name, origins, f"{prefix}{key}.")
+        else:
+            under[key] = value
+        origins[prefix + key] = name
+
+
+def _in_words(error: ValidationError, origins: Mapping[str, str]) -> str:
+    lines = []
+    for part in error.errors(include_url=False):
+        path = [str(step) for step in part["loc"]]
+        key = ".".join(path)
+        origin = next((origins[".".join(path[:n])] for n in range(len(path), 0, -1) if ".".join(path[:n]) in origins), "?")
+        if part["type"] == "extra_forbidden":
+            lines.append(f"{origin}: there is no setting {key!r}.{_guess(key, _all_keys())}")
+        else:
+            what = part["msg"].removeprefix("Value error, ")
+            lines.append(f"{origin}: {key} = {part['input']!r}: {what[0].lower()}{what[1:]}.")
+    return "\n".join(lines)
+
+
+def _all_keys() -> set[str]:
+    return {key for key, _ in flat(Settings())} | set(Settings.model_fields)
+
+
+def _guess(key: str, known: set[str]) -> str:
+    close = get_close_matches(key.lower(), [name.lower() for name in known], 1)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,1 @@
+"""This project's spiders: each file holds one; `scrape list` shows them."""

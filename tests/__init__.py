@@ -1,0 +1,1 @@
+"""The tests: one file per module; the local sites that they talk to live in packages beside them."""
