@@ -30,7 +30,7 @@ class Downloader:
         )
 
     async def _on_the_wire(self, request: Request) -> Response:
-        async with self._gate.turn(lane(request.url), request):
+        async with self._gate.turn(lane(request.url)):
             return await self._door.fetch(self._client, request)
 
     async def fetch_now(self, request: Request) -> Response:

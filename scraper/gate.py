@@ -5,106 +5,111 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from scraper.errors import PoolTimeout
 from scraper.protocols import Clock
-from scraper.request import Request
-
-
-class HostQueue:
-    """Those who wait at the gate for one host, in order; only the first asks the clock."""
-
-    __slots__ = ("left", "order", "users")
-
-    def __init__(self) -> None:
-        self.order = asyncio.Lock()
-        self.left = asyncio.Event()  # one in flight came back
-        self.users = 0
 
 
 class Gate:
-    """`slots`: requests on the wire at once. `patience`: seconds to wait for a slot once the host's turn came.
+    """`slots`: requests on the wire at once. `patience`: seconds that the first in line waits for a slot
+    once its host's turn has come.
 
-    Nothing else is awaited between entering and leaving but the exchange itself.
+    Who comes waits in its host's queue; who leaves lets the next one in at once, so a long queue moves as
+    fast as the wire. `async with gate.turn(lane):` nothing else is awaited inside but the exchange itself.
     """
 
     def __init__(self, clock: Clock, *, slots: int, patience: float) -> None:
         self._clock = clock
         self._free = slots
+        self._slots = slots
         self._patience = patience
-        self._waiting: deque[asyncio.Future[None]] = deque()  # for a slot, in order
-        self._hosts: dict[str, HostQueue] = {}
-        self.in_flight = 0
+        self._queues: dict[str, deque[asyncio.Future[None]]] = {}
+        self._starved: dict[str, None] = {}  # lanes whose turn has come but no slot, in order
+        self._alarms: dict[str, asyncio.TimerHandle] = {}  # per lane: its turn comes, or its patience ends
 
-    @asynccontextmanager
-    async def turn(self, lane: str, request: Request) -> AsyncIterator[None]:
-        await self._enter(lane, request)
-        self.in_flight += 1
-        try:
-            yield
-        finally:
-            self.in_flight -= 1
-            self._clock.leave(lane)
-            self._give_slot_back()
-            if lane in self._hosts:
-                self._hosts[lane].left.set()
+    @property
+    def in_flight(self) -> int:
+        return self._slots - self._free
 
-    async def _enter(self, lane: str, request: Request) -> None:
+    def turn(self, lane: str) -> Turn:
+        return Turn(self, lane)
+
+    async def enter(self, lane: str) -> None:
+        """Returns with a slot and a turn. Raises PoolTimeout."""
         # usual case, in the open: nobody waits, the host is ready
-        if self._free > 0 and lane not in self._hosts and self._clock.wait(lane) <= 0:
-            self._free -= 1
-            self._clock.turn(lane)
-            return
-        queue = self._hosts.setdefault(lane, HostQueue())
-        queue.users += 1
-        try:
-            async with queue.order:
-                await self._first_in_line(lane, queue, request)
-        finally:
-            queue.users -= 1
-            if not queue.users:
-                del self._hosts[lane]
-
-    async def _first_in_line(self, lane: str, queue: HostQueue, request: Request) -> None:
-        while True:
-            await self._until_ready(lane, queue)
-            await self._take_slot(request)
-            if self._clock.wait(lane) <= 0:
-                self._clock.turn(lane)
-                return
-            self._give_slot_back()  # the host was parked while we waited for the slot
-
-    async def _until_ready(self, lane: str, queue: HostQueue) -> None:
-        while (wait := self._clock.wait(lane)) > 0:
-            queue.left.clear()
-            try:
-                async with asyncio.timeout(None if wait == math.inf else wait):
-                    await queue.left.wait()
-            except TimeoutError:
-                continue  # the wait is over, and the clock says whether it was moved meanwhile
-
-    async def _take_slot(self, request: Request) -> None:
-        if self._free > 0:
-            self._free -= 1
+        if self._free and lane not in self._queues and self._clock.wait(lane) <= 0:
+            self._take(lane)
             return
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(granted)
+        queue = self._queues.setdefault(lane, deque())
+        queue.append(granted)
+        if len(queue) == 1:  # else the one before us has been told to wait, and will be let in first
+            self._admit(lane)
         try:
-            async with asyncio.timeout(self._patience):
-                await granted
-        except BaseException as error:
-            if granted.done() and not granted.cancelled():
-                self._give_slot_back()  # granted in the moment of giving up
-            if isinstance(error, TimeoutError):
-                raise PoolTimeout(f"No slot became free in {self._patience:g} s.", request=request) from None
+            await granted
+        except asyncio.CancelledError:
+            if granted.done() and not granted.cancelled() and granted.exception() is None:
+                self.leave(lane)  # let in, in the moment of giving up
             raise
 
-    def _give_slot_back(self) -> None:
-        while self._waiting:
-            granted = self._waiting.popleft()
-            if not granted.done():
-                granted.set_result(None)  # the slot goes from hand to hand
-                return
+    def leave(self, lane: str) -> None:
         self._free += 1
+        self._clock.leave(lane)
+        if lane in self._queues:
+            self._starved.setdefault(lane)
+        while self._free and self._starved:
+            first = next(iter(self._starved))
+            del self._starved[first]
+            self._admit(first)
+
+    def _take(self, lane: str) -> None:
+        self._free -= 1
+        self._clock.turn(lane)
+
+    def _admit(self, lane: str) -> None:
+        """Lets in as many of the lane as may go now, and sees to it that the next one is asked again."""
+        if lane in self._alarms:
+            self._alarms.pop(lane).cancel()
+        queue = self._queues.get(lane)
+        while queue:
+            if queue[0].done():  # gave up waiting
+                queue.popleft()
+                continue
+            wait = self._clock.wait(lane)
+            if wait > 0:
+                if wait < math.inf:  # else one of its own comes back, and asks for the next
+                    self._alarm(lane, wait)
+                return
+            if not self._free:
+                self._starved.setdefault(lane)
+                self._alarm(lane, self._patience)
+                return
+            self._take(lane)
+            queue.popleft().set_result(None)
+        self._queues.pop(lane, None)
+
+    def _alarm(self, lane: str, seconds: float) -> None:
+        self._alarms[lane] = asyncio.get_running_loop().call_later(seconds, self._ring, lane)
+
+    def _ring(self, lane: str) -> None:
+        del self._alarms[lane]
+        if lane in self._starved:
+            del self._starved[lane]
+            queue = self._queues[lane]
+            if not queue[0].done():
+                queue.popleft().set_exception(PoolTimeout(f"No slot became free in {self._patience:g} s."))
+        self._admit(lane)
+
+
+class Turn:
+    __slots__ = ("_gate", "_lane")
+
+    def __init__(self, gate: Gate, lane: str) -> None:
+        self._gate = gate
+        self._lane = lane
+
+    async def __aenter__(self) -> None:
+        await self._gate.enter(self._lane)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._gate.leave(self._lane)

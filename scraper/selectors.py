@@ -291,7 +291,9 @@ def _query(selector: str, kind: Kind, chains: list[list[str]], attribute: str = 
     try:
         _BLANK_PAGE.css(css)
     except SelectolaxError:
-        raise SelectorError(f"{selector!r} is not a selector. ::text and ::attr(name) stand at the end.") from None
+        raise SelectorError(
+            f"{selector!r} is not a selector. ::text and ::attr(name) stand at the end."
+        ) from None
     scoped = ", ".join("".join([chain[0], _IN_SCOPE, *chain[1:]]) for chain in chains)
     is_complex = any(len(chain) > 1 for chain in chains)
     return _Query(selector, css, scoped if is_complex else css, kind, attribute, is_group=len(chains) > 1)

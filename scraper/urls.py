@@ -107,7 +107,7 @@ def _well_formed(url: str) -> str:
 
 def _fault(url: str) -> str:
     if not _HAS_SCHEME.match(url):
-        return "it is relative, or its scheme such as https:// is missing"
+        return "it is relative or lacks a scheme such as https://"
     return "its host or its port is not valid"
 
 

@@ -70,13 +70,13 @@ class Run:
         self.resume()
 
     def resume(self):
-        self.sink = self.make(self.path)
+        self.sink, there = self.make(self.path), self.covered
         try:
             self.sink.rewind(json.loads(self.mark))
         except FeedLost:
             self.sink.start()
-            self.covered = 0
-        self.sink.append([self.sink.encode(record) for record in self.items[self.covered :]])
+            there = 0
+        self.sink.append([self.sink.encode(record) for record in self.items[there:]])
 
     def end(self):
         self.sink.finish()

@@ -1,0 +1,160 @@
+"""The report: how a crawl ended, what it brought, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from scraper import stats
+from scraper.cli.figures import count, reasons, size, time_span, top_reasons
+from scraper.runs import RESUMABLE
+from scraper.stats import add_up
+
+if TYPE_CHECKING:
+    from scraper.crawler import Result
+
+COLOURS = {"finished": "green", "crashed": "red"}  # the other states are yellow: there is something to do
+Row = tuple[str, str, str]  # what, how much, and of what
+
+
+def summary(result: Result, *, feeds: Sequence[str]) -> RenderableType:
+    """What a person reads at the end of a crawl. `feeds`: what `-o` named."""
+    return Group("", _headline(result), "", _table(_rows(result, feeds)), "", *_what_now(result))
+
+
+def summary_event(result: Result) -> dict[str, Any]:
+    """The same as fields of one log line, all of them in every line."""
+    counters = result.counters
+    return {
+        "run": result.run_id,
+        "state": result.state,
+        "reason": result.reason,
+        "exit_code": result.exit_code,
+        "waiting_until": _iso(result.waiting_until),
+        "done": counters.get(stats.DONE, 0),
+        "failed": counters.get(stats.FAILED, 0),
+        "failed_reasons": dict(top_reasons(counters, stats.FAILED)),
+        "retried": counters.get(stats.RETRIED, 0),
+        "refused": add_up(counters, stats.REFUSED),
+        "dropped": add_up(counters, stats.DROPPED),
+        "items": counters.get(stats.ITEMS, 0),
+        "items_dropped": counters.get(stats.ITEMS_DROPPED, 0),
+        "items_rejected": counters.get(stats.ITEMS_REJECTED, 0),
+        "bytes": counters.get(stats.BYTES, 0),
+        "seconds": round(result.elapsed, 3),
+        "pages_per_second": round(_per_second(result), 1),
+    }
+
+
+# ── the table ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _headline(result: Result) -> Text:
+    line = Text(f"{_ending(result)}  ", f"bold {COLOURS.get(result.state, 'yellow')}")
+    return line.append(result.run_id, "not bold default")
+
+
+def _ending(result: Result) -> str:
+    match result.state:
+        case "waiting" if result.waiting_until is not None:
+            until = datetime.fromtimestamp(result.waiting_until, UTC).astimezone()
+            return f"waiting until {until:%Y-%m-%d %H:%M}"
+        case "interrupted":
+            return "interrupted"
+        case state:
+            return f"{state}: {result.reason}" if result.reason else state
+
+
+def _table(rows: Iterator[Row]) -> Table:
+    table = Table.grid(padding=(0, 2), pad_edge=True)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    for what, much, of_what in rows:
+        table.add_row(what, much, Text(of_what), style="red" if what == "failed" and much != "0" else None)
+    return table
+
+
+def _rows(result: Result, feeds: Sequence[str]) -> Iterator[Row]:
+    yield from _page_rows(result)
+    yield from _item_rows(result, feeds)
+    yield "received", size(result.counters.get(stats.BYTES, 0)), ""
+    yield "elapsed", time_span(result.elapsed), f"{_per_second(result):,.1f} pages/s"
+
+
+def _page_rows(result: Result) -> Iterator[Row]:
+    """What is zero is left out, except where zero is the news."""
+    counters = result.counters
+    yield "pages done", count(counters.get(stats.DONE, 0)), ""
+    yield "failed", count(counters.get(stats.FAILED, 0)), _failed(result)
+    if retried := counters.get(stats.RETRIED, 0):
+        yield "retried", count(retried), reasons(counters, stats.RETRIED)
+    for name in (stats.REFUSED, stats.DROPPED):
+        if total := add_up(counters, name):
+            yield name, count(total), reasons(counters, name)
+
+
+def _item_rows(result: Result, feeds: Sequence[str]) -> Iterator[Row]:
+    counters = result.counters
+    yield "items", count(counters.get(stats.ITEMS, 0)), _where(result, feeds)
+    if rejected := counters.get(stats.ITEMS_REJECTED, 0):
+        yield "items rejected", count(rejected), f"in {_nearby(result.folder / 'rejected.jsonl')}"
+    if dropped := counters.get(stats.ITEMS_DROPPED, 0):
+        yield "items dropped", count(dropped), reasons(counters, stats.ITEMS_DROPPED)
+
+
+def _where(result: Result, feeds: Sequence[str]) -> str:
+    if feeds:
+        return f"in {', '.join(feeds)}"
+    return (
+        "kept in the run; -o FILE writes them" if _on_disk(result) else "written nowhere; -o FILE writes them"
+    )
+
+
+def _failed(result: Result) -> str:
+    why = reasons(result.counters, stats.FAILED)
+    done, failed = (result.counters.get(name, 0) for name in (stats.DONE, stats.FAILED))
+    too_many = result.exit_code == 1 and result.state in {"finished", "stopped", "waiting"} and failed
+    return f"{why} ({failed / (done + failed):.1%} of the pages)" if too_many else why
+
+
+def _per_second(result: Result) -> float:
+    pages = result.counters.get(stats.DONE, 0) + result.counters.get(stats.FAILED, 0)
+    return pages / result.elapsed if result.elapsed else 0.0
+
+
+# ── what now ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _what_now(result: Result) -> Iterator[Text]:
+    """Commands to copy; a run in memory has left nothing to go on with."""
+    if not _on_disk(result):
+        return
+    if result.state in RESUMABLE:
+        yield _command("To go on:", f"scrape resume {result.run_id}")
+    if result.counters.get(stats.FAILED, 0):
+        yield _command("What failed:", f"scrape failed {result.run_id}")
+
+
+def _on_disk(result: Result) -> bool:
+    return (result.folder / "frontier.db").is_file()
+
+
+def _command(why: str, command: str) -> Text:
+    return Text.assemble((f"  {why:<14}  ", "dim"), (command, "bold"))
+
+
+def _nearby(path: Path) -> str:
+    """Relative where it lies below the working directory."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _iso(unix: float | None) -> str | None:
+    return None if unix is None else datetime.fromtimestamp(unix, UTC).isoformat(timespec="seconds")
