@@ -1,6 +1,6 @@
 """The spider of the page benchmark: six fields and the links of each page, as many pages as asked.
 
-    scrape run benchmarks/pages.py -a port=8081 -a pages=5000 -o out.jsonl -s concurrency=100 -s per_host=100
+scrape run benchmarks/pages.py -a port=8081 -a pages=5000 -o out.jsonl -s concurrency=100 -s per_host=100
 """
 
 from collections.abc import Iterator

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
-from tenacity import AsyncRetrying, stop_after_attempt, wait_exponential
+from tenacity import AsyncRetrying, stop_after_attempt, stop_when_event_set, wait_exponential
 
 from scraper import stats
 from scraper.bell import Bell
@@ -90,6 +91,7 @@ class Committer:
         self._room.set()
         self._closing = False
         self._stopped = False
+        self._hurried = asyncio.Event()
         self.on_stop: Callable[[str], None] = lambda reason: None
 
     # ── those who bring ──────────────────────────────────────────────────────────────────────────────
@@ -123,11 +125,19 @@ class Committer:
         for pipeline in self._batching if items else ():
             name = type(pipeline).__name__
             trials = AsyncRetrying(
-                stop=stop_after_attempt(BATCH_ATTEMPTS), wait=wait_exponential(max=LONGEST_PAUSE), reraise=True
+                stop=stop_after_attempt(BATCH_ATTEMPTS) | stop_when_event_set(self._hurried),  # type: ignore[arg-type]  # only asks is_set()
+                wait=wait_exponential(max=LONGEST_PAUSE),
+                sleep=self._pause,
+                reraise=True,
             )
             async for trial in trials:
                 with trial:
                     await self._one_trial(pipeline, name, items)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurried.wait()
 
     async def _one_trial(self, pipeline: Any, name: str, items: Sequence[tuple[Any, Source]]) -> None:
         try:
@@ -161,9 +171,24 @@ class Committer:
         self._closing = True
         self._arrived.set()
 
+    def stop(self, reason: str) -> None:
+        """What waits now, and whatever comes later, is given back."""
+        self._stopped = True
+        self.on_stop(reason)
+
+    def hurry(self) -> None:
+        """Makes no further attempt at a batch that fails: its pages are given back."""
+        self._hurried.set()
+
     async def _commit(self) -> None:
         pages = await self._next_pages()
-        await self.prepare([pair for page in pages for pair in page.batch])
+        try:
+            await self.prepare([pair for page in pages for pair in page.batch])
+        except PipelineError:
+            if not self._hurried.is_set():
+                raise
+            await self._frontier.give_back([page.lease for page in pages])
+            pages = []
         seeds, self._seeds = self._seeds, []
         counters, self._seed_counters = self._seed_counters, Counter()
         for page in pages:
@@ -189,8 +214,7 @@ class Committer:
             pages.append(page)
             reason = page.stop or self._limits.reached_by(page)
             if reason:
-                self._stopped = True
-                self.on_stop(reason)
+                self.stop(reason)
         if len(self._pages) < self._most:
             self._room.set()
         return pages

@@ -44,7 +44,9 @@ class Zlib:
         while data:
             yield self._inner.decompress(data, STEP)
             data = self._inner.unconsumed_tail
-            if self._inner.eof and self._inner.unused_data.startswith(b"\x1f\x8b"):  # members follow, RFC 1952 §2.2
+            if self._inner.eof and self._inner.unused_data.startswith(
+                b"\x1f\x8b"
+            ):  # members follow, RFC 1952 §2.2
                 data, self._inner = self._inner.unused_data, zlib.decompressobj(self._wbits)
 
     def end(self) -> None:

@@ -1,39 +1,39 @@
 """Errors: everything that can go wrong, in one tree, and the decisions that are not errors.
 
-    ScrapeError
-    ├── UsageError                  a person must put something right: exit code 2
-    │   ├── ProjectError            no project here, unknown spider, broken import
-    │   ├── SettingsError           a setting that does not exist or has a wrong value
-    │   ├── ArgumentError           a spider argument (`-a`) that does not fit
-    │   ├── FeedError               an output file that can't be written as asked
-    │   ├── RunError                a run that does not exist, is locked, or can't be resumed
-    │   └── MissingExtra            an optional library is not installed
-    ├── StorageError                the run's disk failed under the crawl: exit code 1, resumable
-    ├── PipelineError               a pipeline raised; `__cause__` says what
-    ├── CallbackError               a callback raised or yielded what it may not
-    └── FetchError                  a response did not arrive; `request` says which
-        ├── StatusError             it arrived with a status that the request does not call ok
-        ├── TooManyRedirects
-        ├── BodyTooLarge            more than `max_body` bytes, on the wire or decoded
-        ├── BodyUndecodable         the Content-Encoding and the body do not match
-        ├── InvalidRequest          the client can't send it: a bad header, URL or proxy
-        ├── NetworkError            retryable
-        │   ├── NameNotResolved
-        │   ├── ConnectionRefused
-        │   ├── ConnectionLost      reset or closed before the response was whole
-        │   ├── BodyTruncated       fewer bytes than Content-Length or the last chunk promised
-        │   ├── ProtocolViolation   what came back is not HTTP
-        │   ├── TLSFailed           not retryable: the next attempt meets the same certificate
-        │   └── ProxyFailed         the proxy, not the site
-        └── TimedOut                retryable
-            ├── ConnectTimeout · ReadTimeout · WriteTimeout · PoolTimeout · TotalTimeout
+ScrapeError
+├── UsageError                  a person must put something right: exit code 2
+│   ├── ProjectError            no project here, unknown spider, broken import
+│   ├── SettingsError           a setting that does not exist or has a wrong value
+│   ├── ArgumentError           a spider argument (`-a`) that does not fit
+│   ├── FeedError               an output file that can't be written as asked
+│   ├── RunError                a run that does not exist, is locked, or can't be resumed
+│   └── MissingExtra            an optional library is not installed
+├── StorageError                the run's disk failed under the crawl: exit code 1, resumable
+├── PipelineError               a pipeline raised; `__cause__` says what
+├── CallbackError               a callback raised or yielded what it may not
+└── FetchError                  a response did not arrive; `request` says which
+    ├── StatusError             it arrived with a status that the request does not call ok
+    ├── TooManyRedirects
+    ├── BodyTooLarge            more than `max_body` bytes, on the wire or decoded
+    ├── BodyUndecodable         the Content-Encoding and the body do not match
+    ├── InvalidRequest          the client can't send it: a bad header, URL or proxy
+    ├── NetworkError            retryable
+    │   ├── NameNotResolved
+    │   ├── ConnectionRefused
+    │   ├── ConnectionLost      reset or closed before the response was whole
+    │   ├── BodyTruncated       fewer bytes than Content-Length or the last chunk promised
+    │   ├── ProtocolViolation   what came back is not HTTP
+    │   ├── TLSFailed           not retryable: the next attempt meets the same certificate
+    │   └── ProxyFailed         the proxy, not the site
+    └── TimedOut                retryable
+        ├── ConnectTimeout · ReadTimeout · WriteTimeout · PoolTimeout · TotalTimeout
 
-    Decision                        said by a spider, a middleware or a pipeline; never an error
-    ├── DropItem(reason)            a pipeline does not want this item
-    ├── DropRequest(reason)         a middleware does not want this request fetched
-    ├── Retry(reason, delay=)       a callback wants its page again
-    ├── RetryLater(delay, why)      the retry middleware: this attempt failed, there will be another
-    └── StopCrawl(reason)           enough: end the crawl, keep the rest for a resume
+Decision                        said by a spider, a middleware or a pipeline; never an error
+├── DropItem(reason)            a pipeline does not want this item
+├── DropRequest(reason)         a middleware does not want this request fetched
+├── Retry(reason, delay=)       a callback wants its page again
+├── RetryLater(delay, why)      the retry middleware: this attempt failed, there will be another
+└── StopCrawl(reason)           enough: end the crawl, keep the rest for a resume
 """
 
 from __future__ import annotations

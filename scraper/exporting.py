@@ -13,7 +13,7 @@ from scraper import stats
 from scraper.errors import DropItem, PipelineError
 from scraper.feeds import Feeds
 from scraper.fingerprints import item_id
-from scraper.item import REJECTED, Record, Source, encode_item, field_names, kind_of, problems
+from scraper.item import REJECTED, Item, Record, Source, encode_item, field_names, kind_of, problems
 from scraper.protocols import Page, Pipeline
 
 log = structlog.get_logger()
@@ -32,6 +32,8 @@ class Exporter:
         request = page.lease.request
         source = Source(item_id(request.id, ordinal), url, request)
         try:
+            if isinstance(item, Item) and item._invalid is not None:
+                raise item._invalid  # pipelines see valid items only
             processed = await self._through_pipelines(item, source)
             record = Record(source.item_id, kind_of(processed), encode_item(processed))
             lines = self._feeds.encode(record, field_names(processed))
@@ -51,7 +53,10 @@ class Exporter:
         for pipeline in self._pipelines:
             try:
                 item = await pipeline.process_item(item, source)
-            except (DropItem, ValidationError):  # a value that the item's own class refuses is the item's fault
+            except (
+                DropItem,
+                ValidationError,
+            ):  # a value that the item's own class refuses is the item's fault
                 raise
             except Exception as error:
                 raise PipelineError(type(pipeline).__name__, error) from error
@@ -67,7 +72,9 @@ class Exporter:
         page.counters[stats.ITEMS_REJECTED] += 1
         log.warning("item rejected", url=source.url, item=kind_of(item), problems=wrong)
         kept = {"url": source.url, "kind": kind_of(item), "problems": wrong, "item": item}
-        record = Record(source.item_id, REJECTED, orjson.dumps(kept, default=_shown, option=orjson.OPT_NON_STR_KEYS))
+        record = Record(
+            source.item_id, REJECTED, orjson.dumps(kept, default=_shown, option=orjson.OPT_NON_STR_KEYS)
+        )
         page.items.append(record)
         page.lines.append(self._feeds.encode(record, None))
 

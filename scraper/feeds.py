@@ -12,6 +12,7 @@ import structlog
 
 from scraper.item import REJECTED, Record
 from scraper.protocols import Frontier, Sink
+from scraper.sinks.files import FeedLost
 
 log = structlog.get_logger()
 
@@ -37,12 +38,12 @@ class Feeds:
     `sync`: seconds between two fdatasyncs.
     """
 
-    def __init__(self, feeds: Sequence[Feed], *, sync: float) -> None:
+    def __init__(self, feeds: Sequence[Feed], *, sync: float, can_rewrite: bool = True) -> None:
         self._feeds = feeds
+        self._can_rewrite = can_rewrite  # whether the run keeps every item
         self._every = sync
         self._last = time.monotonic()
         self._syncing: asyncio.Task[dict[str, Any]] | None = None
-        self._covered = 0
 
     # ── a page's items, before the commit ────────────────────────────────────────────────────────────
 
@@ -53,16 +54,13 @@ class Feeds:
             if not feed.takes(record):
                 lines.append(b"")
                 continue
-            if columns is not None and hasattr(feed.sink, "take_columns"):
-                feed.sink.take_columns(record.kind, columns)
+            feed.sink.take_columns(record.kind, columns)
             lines.append(feed.sink.encode(record))
         return tuple(lines)
 
     # ── after the commit ─────────────────────────────────────────────────────────────────────────────
 
-    def append(
-        self, items: Sequence[tuple[int, Record]], lines: Sequence[tuple[bytes, ...] | None]
-    ) -> None:
+    def append(self, items: Sequence[tuple[int, Record]], lines: Sequence[tuple[bytes, ...] | None]) -> None:
         """Adds what a commit made durable. Raises StorageError."""
         if not items:
             return
@@ -70,7 +68,6 @@ class Feeds:
         for n, feed in enumerate(self._feeds):
             feed.sink.append([line[n] for line in encoded if line[n]])
             feed.covered = items[-1][0]
-        self._covered = items[-1][0]
 
     def marks(self) -> Mapping[str, Any]:
         """The marks that the next commit may store: of the sync that has ended, if one has."""
@@ -87,6 +84,10 @@ class Feeds:
         await asyncio.to_thread(self._sync_all)
         return marks
 
+    def first_marks(self) -> Mapping[str, Any]:
+        """Where the files began: stored before the first item, so that a resume never takes it for older content."""
+        return self._taken()
+
     def _taken(self) -> dict[str, Any]:
         return {feed.name: {"seq": feed.covered, "sink": feed.sink.mark()} for feed in self._feeds}
 
@@ -96,25 +97,38 @@ class Feeds:
 
     # ── the beginning and the end ────────────────────────────────────────────────────────────────────
 
-    def start(self) -> None:
-        for feed in self._feeds:
-            feed.sink.start()
-
     async def catch_up(self, marks: Mapping[str, Any], frontier: Frontier) -> None:
         """Takes every feed back to its mark and appends what the run has committed since."""
         for feed in self._feeds:
-            mark = marks.get(feed.name)
-            if mark is None:
-                feed.sink.start()
-            else:
+            self._take_back(feed, marks.get(feed.name))
+            await self._append_later(feed, frontier)
+
+    def _take_back(self, feed: Feed, mark: Any) -> None:
+        if mark is not None:
+            try:
                 feed.sink.rewind(mark["sink"])
                 feed.covered = mark["seq"]
-            await self._append_later(feed, frontier)
+                return
+            except FeedLost as lost:
+                if not self._can_rewrite:
+                    raise
+                log.warning("feed is written again from the run", feed=feed.name, why=str(lost))
+        feed.covered = 0
+        feed.sink.start()
 
     async def _append_later(self, feed: Feed, frontier: Frontier) -> None:
         while items := await frontier.items(feed.covered, READ_AT_ONCE):
-            feed.sink.append([feed.sink.encode(record) for _, record in items if feed.takes(record)])
+            feed.sink.append(
+                [line for _, record in items if feed.takes(record) for line in self._again(feed, record)]
+            )
             feed.covered = items[-1][0]
+
+    def _again(self, feed: Feed, record: Record) -> list[bytes]:
+        try:
+            return [feed.sink.encode(record)]
+        except ValueError as error:  # a CSV whose columns were those of an item that was never committed
+            log.error("item left out of a feed", feed=feed.name, problem=str(error), kept="in the run")
+            return []
 
     async def last_marks(self) -> Mapping[str, Any]:
         """Everything synced; the marks of the crawl's last commit."""
@@ -123,9 +137,10 @@ class Feeds:
             self._syncing = None
         return await self._synced()
 
-    def finish(self) -> None:
+    async def finish(self) -> None:
         for feed in self._feeds:
             feed.sink.finish()
+        await asyncio.to_thread(self._sync_all)
 
     def close(self) -> None:
         for feed in self._feeds:

@@ -20,7 +20,7 @@ REJECTED = "!rejected"  # the kind under which a run keeps what was rejected; no
 class ItemMeta(ModelMetaclass):
     """Calling an item class never raises for bad values: the page goes on, the exporter rejects the item."""
 
-    def __call__(cls, *args: Any, **values: Any) -> Any:
+    def __call__(cls, *args: Any, **values: Any) -> Any:  # noqa: N805  # a metaclass
         try:
             return super().__call__(*args, **values)
         except ValidationError as error:
@@ -76,7 +76,11 @@ def kind_of(item: Any) -> str:
 def field_names(item: Any) -> list[str] | None:
     """The columns an item's class promises, in order; None for a dict, which promises nothing."""
     if isinstance(item, BaseModel):
-        return [*type(item).model_fields, *type(item).model_computed_fields]
+        model = type(item)
+        by_alias = model.model_config.get("serialize_by_alias")
+        shown = {name: field for name, field in model.model_fields.items() if not field.exclude}
+        named = [(field.serialization_alias if by_alias else None) or name for name, field in shown.items()]
+        return [*named, *model.model_computed_fields]
     if dataclasses.is_dataclass(item):
         return [field.name for field in dataclasses.fields(item)]
     return None
@@ -108,7 +112,11 @@ def problems(error: Exception) -> list[dict[str, str]]:
     """What is wrong with an item, field by field, in words."""
     if isinstance(error, ValidationError):
         return [
-            {"field": ".".join(map(str, part["loc"])), "problem": part["msg"], "value": repr(part["input"])[:200]}
+            {
+                "field": ".".join(map(str, part["loc"])),
+                "problem": part["msg"],
+                "value": repr(part["input"])[:200],
+            }
             for part in error.errors(include_url=False, include_context=False)
         ]
     return [{"field": "", "problem": str(error), "value": ""}]

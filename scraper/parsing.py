@@ -29,7 +29,9 @@ class Parser:
     def _method(self, name: Any) -> Callable[..., Any]:
         method = getattr(self._spider, name, None)
         if not callable(method):
-            raise CallbackError(f"{name}()", f"does not exist: {type(self._spider).__name__} has no such method")
+            raise CallbackError(
+                f"{name}()", f"does not exist: {type(self._spider).__name__} has no such method"
+            )
         return method  # type: ignore[no-any-return]  # checked callable
 
     async def parse(self, response: Response) -> AsyncIterator[Any]:
@@ -78,4 +80,3 @@ def _each(given: Any, name: str) -> Iterable[Any]:
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         raise CallbackError(name, f"returned {type(given).__name__}: give back requests, items or None")
     return given
-

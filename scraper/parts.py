@@ -30,7 +30,9 @@ def build(use: Use, settings: Settings, known: Mapping[str, str], key: str) -> A
     options = {"use": use} if isinstance(use, str) else dict(use)
     name = options.pop("use", None)
     if not isinstance(name, str):
-        raise SettingsError(f"{key}: an entry is a name or {{ use = \"module:Class\", option = … }}; got {use!r}.")
+        raise SettingsError(
+            f'{key}: an entry is a name or {{ use = "module:Class", option = … }}; got {use!r}.'
+        )
     made = _class(name, known, key)
     try:
         return made.from_settings(settings, **options) if hasattr(made, "from_settings") else made(**options)
@@ -54,7 +56,7 @@ def _class(name: str, known: Mapping[str, str], key: str) -> Any:
     if not colon:
         raise SettingsError(
             f"{key}: there is no built-in {name!r} ({', '.join(known) or 'there are none'});"
-            f" one of your own is named as module:Class, such as \"{key}.mine:Mine\"."
+            f' one of your own is named as module:Class, such as "{key}.mine:Mine".'
         )
     try:
         return getattr(importlib.import_module(module), attribute)

@@ -89,7 +89,9 @@ class Project:
             return found[name]
         close = get_close_matches(name, found, 1)
         guess = f" Did you mean {close[0]!r}?" if close else ""
-        raise ProjectError(f"No spider named {name!r}.{guess} This project has: {', '.join(sorted(found)) or 'none'}.")
+        raise ProjectError(
+            f"No spider named {name!r}.{guess} This project has: {', '.join(sorted(found)) or 'none'}."
+        )
 
 
 def spider_in_file(file: Path) -> type[Spider]:
@@ -131,7 +133,18 @@ def _imported(dotted: str, file: Path) -> ModuleType:
 
 
 def _broken(file: Path, error: Exception) -> str:
-    line = next((f.lineno for f in reversed(inspect.getinnerframes(error.__traceback__)) if f.filename == str(file.absolute())), None) if error.__traceback__ else None
+    line = (
+        next(
+            (
+                f.lineno
+                for f in reversed(inspect.getinnerframes(error.__traceback__))
+                if f.filename == str(file.absolute())
+            ),
+            None,
+        )
+        if error.__traceback__
+        else None
+    )
     at = f", line {line}" if line else f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
     return f"{file}{at} can't be imported: {type(error).__name__}: {error}."
 

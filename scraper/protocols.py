@@ -67,6 +67,9 @@ class Sink(Protocol):
     def encode(self, record: Record) -> bytes:
         """The record's bytes. Raises ValueError, in words, for one that does not fit this file."""
 
+    def take_columns(self, kind: str, names: Sequence[str] | None) -> None:
+        """The fields that the items of a kind have; None for dicts, which promise nothing."""
+
     def start(self) -> None: ...
     def append(self, lines: Sequence[bytes]) -> None: ...
     def mark(self) -> Any:
@@ -180,7 +183,9 @@ class Batch:
     pages: Sequence[Page] = ()
     seeds: Seeds = Seeds()
     marks: Mapping[str, Any] = field(default_factory=dict)  # feed → mark
-    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # owner → key → JSON (None: forget)
+    changes: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=dict
+    )  # owner → key → JSON (None: forget)
     counters: Mapping[str, int] = field(default_factory=dict)  # increments
 
 
@@ -192,7 +197,9 @@ class Committed:
 
     refused: Sequence[Page] = ()
     items: Sequence[tuple[int, Record]] = ()
-    lines: Sequence[tuple[bytes, ...] | None] = ()  # for each of `items`, its feeds' bytes where they are at hand
+    lines: Sequence[
+        tuple[bytes, ...] | None
+    ] = ()  # for each of `items`, its feeds' bytes where they are at hand
     counters: Mapping[str, int] = field(default_factory=dict)
 
 

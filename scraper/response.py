@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import Any
 
 import orjson
@@ -40,6 +40,16 @@ class Response:
     _tree: LexborHTMLParser | None = field(default=None, init=False, repr=False)
     _base: str = field(default="", init=False, repr=False)
 
+    def replace(self, **changes: Any) -> Response:
+        """A copy with some fields changed; what has been decoded and parsed goes along unless the body changes."""
+        new = object.__new__(Response)
+        for name in FIELDS:
+            object.__setattr__(new, name, changes[name] if name in changes else getattr(self, name))
+        if "body" in changes:
+            for name, empty in (("_encoding", ""), ("_text", None), ("_tree", None), ("_base", "")):
+                object.__setattr__(new, name, empty)
+        return new
+
     @property
     def data(self) -> Mapping[str, Any]:
         """The request's `data`."""
@@ -67,7 +77,7 @@ class Response:
         """The selectolax (Lexbor) tree, built once. It takes some 20 × the body's size while it lives."""
         if self._tree is None:
             # a UTF-8 body goes to the parser as it is: decoding and encoding it again would cost 10 µs a page
-            source = self.body if self.encoding == "utf-8" and not self.body.startswith(b"\xef\xbb\xbf") else self.text
+            source = self.body if self.encoding == "utf-8" or self.body.isascii() else self.text
             object.__setattr__(self, "_tree", parse_html(source))
         return self._tree  # type: ignore[return-value]  # set above
 
@@ -82,13 +92,19 @@ class Response:
         except ImportError:
             raise MissingExtra("response.xpath()", "xpath") from None
         found = html.fromstring(self.text, base_url=self.url).xpath(xpath)
-        return [str(one) if isinstance(one, str) else one for one in found] if isinstance(found, list) else found
+        return (
+            [str(one) if isinstance(one, str) else one for one in found] if isinstance(found, list) else found
+        )
 
     @property
     def base(self) -> str:
         """What relative links are joined to: `<base href>` where the page has one (HTML §4.2.3)."""
         if not self._base:
-            href = Selection(self.html, "base[href]::attr(href)").get() if b"<base" in self.body.lower() else None
+            href = (
+                Selection(self.html, "base[href]::attr(href)").get()
+                if b"<base" in self.body.lower()
+                else None
+            )
             object.__setattr__(self, "_base", _joined(self.url, href) or self.url)
         return self._base
 
@@ -114,6 +130,9 @@ class Response:
             href = found if isinstance(found, str) else found.attrib.get("href", found.attrib.get("src"))
             if href is not None:
                 yield self.follow(href, callback, **options)
+
+
+FIELDS = tuple(field.name for field in fields(Response))
 
 
 def is_ok(status: int, *allowed: Collection[int]) -> bool:

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import portalocker
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from scraper.version import __version__
 from scraper.errors import RunError, StorageError
+from scraper.version import __version__
 
 State = Literal["running", "finished", "waiting", "stopped", "interrupted", "crashed"]
 RESUMABLE: tuple[State, ...] = ("running", "waiting", "stopped", "interrupted", "crashed")
@@ -72,7 +72,9 @@ class Run:
                 os.fsync(file.fileno())
             fresh.replace(target)
         except OSError as error:
-            raise StorageError(f"The run's folder {self.folder} can't be written: {error.strerror}.") from error
+            raise StorageError(
+                f"The run's folder {self.folder} can't be written: {error.strerror}."
+            ) from error
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -122,12 +124,14 @@ class Runs:
                 except FileExistsError:
                     if exact:
                         raise RunError(
-                            f"There is a run {name!r} already: resume it with `scrape resume {name}`, or choose another --run."
+                            f"There is a run {name!r} already: `scrape resume {name}` goes on with it."
                         ) from None
                 else:
                     return folder
         except OSError as error:
-            raise RunError(f"The project's folder {self._folder} can't be written: {error.strerror}.") from error
+            raise RunError(
+                f"The project's folder {self._folder} can't be written: {error.strerror}."
+            ) from error
         raise RunError(f"There are too many runs named {name!r}.")
 
     def get(self, run_id: str) -> Run:
@@ -186,7 +190,22 @@ def _read(folder: Path) -> Run:
 
 
 RESUME_MAY_CHANGE = frozenset(
-    "concurrency per_host delay seats hosts timeouts retry proxies log log_level grace max_wait max_failed loop".split()
+    [
+        "concurrency",
+        "per_host",
+        "delay",
+        "seats",
+        "hosts",
+        "timeouts",
+        "retry",
+        "proxies",
+        "log",
+        "log_level",
+        "grace",
+        "max_wait",
+        "max_failed",
+        "loop",
+    ]
 )
 
 

@@ -290,7 +290,7 @@ def _query(selector: str, kind: Kind, chains: list[list[str]], attribute: str = 
     css = ", ".join(map("".join, chains))
     try:
         _BLANK_PAGE.css(css)
-    except SelectolaxError:
+    except (SelectolaxError, UnicodeEncodeError):
         raise SelectorError(
             f"{selector!r} is not a selector. ::text and ::attr(name) stand at the end."
         ) from None

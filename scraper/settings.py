@@ -131,7 +131,9 @@ class Settings(BaseSettings):
     flight. `max_body`: bytes. `max_failed`: the share of failed pages that makes the exit code 1.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
 
     client: str = "aiohttp"
     concurrency: int = Field(100, ge=1)
@@ -210,7 +212,9 @@ def environment_layer() -> Layer:
     for variable in os.environ:
         head = variable.removeprefix(PREFIX).split("__")[0]
         if variable.startswith(PREFIX) and head.upper() not in known:
-            raise SettingsError(f"Environment variable {variable} names no setting.{_guess(head.lower(), known)}")
+            raise SettingsError(
+                f"Environment variable {variable} names no setting.{_guess(head.lower(), known)}"
+            )
     return Layer("environment", EnvSettingsSource(Settings)())
 
 
@@ -249,7 +253,9 @@ def _toml_line(key: str, text: str) -> dict[str, Any]:
         raise SettingsError(f"-s takes key=value, such as -s timeouts.read=30; got {key}={text}.") from None
 
 
-def _lay(under: dict[str, Any], over: Mapping[str, Any], name: str, origins: dict[str, str], prefix: str = "") -> None:
+def _lay(
+    under: dict[str, Any], over: Mapping[str, Any], name: str, origins: dict[str, str], prefix: str = ""
+) -> None:
     for key, value in over.items():
         if isinstance(value, Mapping) and isinstance(under.get(key, {}), dict):
             _lay(under.setdefault(key, {}), value, name, origins, f"{prefix}{key}.")
@@ -263,7 +269,10 @@ def _in_words(error: ValidationError, origins: Mapping[str, str]) -> str:
     for part in error.errors(include_url=False):
         path = [str(step) for step in part["loc"]]
         key = ".".join(path)
-        origin = next((origins[".".join(path[:n])] for n in range(len(path), 0, -1) if ".".join(path[:n]) in origins), "?")
+        origin = next(
+            (origins[".".join(path[:n])] for n in range(len(path), 0, -1) if ".".join(path[:n]) in origins),
+            "?",
+        )
         if part["type"] == "extra_forbidden":
             lines.append(f"{origin}: there is no setting {key!r}.{_guess(key, _all_keys())}")
         else:

@@ -61,7 +61,9 @@ class Spider:
             yield Request(url)
 
     def parse(self, response: Response) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} has no parse() method; write one or give callback=.")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no parse() method; write one or give callback=."
+        )
 
     async def close(self, reason: str) -> None:
         """Called once at the end; `reason` is `finished`, `waiting`, `interrupted`, or what stopped it."""

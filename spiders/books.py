@@ -1,7 +1,7 @@
 """The first spider: every book of a shop.
 
-    scrape crawl books -o books.jsonl                                        the bundled shop, on this machine
-    scrape crawl books -o books.jsonl -a url=https://books.toscrape.com/     the real one
+scrape crawl books -o books.jsonl                                        the bundled shop, on this machine
+scrape crawl books -o books.jsonl -a url=https://books.toscrape.com/     the real one
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -46,7 +46,9 @@ class Books(Spider):
         yield Book(
             title=response.css("div.product_main h1::text").get(),
             price=info[2].removeprefix("£"),
-            rating=RATINGS.index(response.css("div.product_main p.star-rating::attr(class)").re(r"[A-Z]\w+")[0]),
+            rating=RATINGS.index(
+                response.css("div.product_main p.star-rating::attr(class)").re(r"[A-Z]\w+")[0]
+            ),
             stock=response.css("div.product_main p.instock").re(r"\((\d+) available\)")[0],
             upc=info[0],
             category=response.css("ul.breadcrumb li:nth-child(3) a::text").get(),

@@ -1,6 +1,6 @@
 """The second spider: logs in through a form, then pages through a JSON API.
 
-    scrape crawl quotes -o quotes.jsonl -a author=Japanese
+scrape crawl quotes -o quotes.jsonl -a author=Japanese
 """
 
 from collections.abc import AsyncIterator, Iterator

@@ -213,7 +213,19 @@ def test_patterns_see_text_decoded_and_html_as_it_is_written():
 
 @pytest.mark.parametrize(
     "css",
-    ["a:bogus(", "h1:::text", "", " ", "::text b", "a::text b", "a[href", "a)", "a::before", "a::attr()"],
+    [
+        "a:bogus(",
+        "h1:::text",
+        "",
+        " ",
+        "::text b",
+        "a::text b",
+        "a[href",
+        "a)",
+        "a::before",
+        "a::attr()",
+        "\ud800",
+    ],
 )
 def test_a_wrong_selector_is_an_error_that_names_it_where_it_is_written(css):
     with pytest.raises(SelectorError, match=re.escape(repr(css))):

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from scraper.cli import process
 from scraper.cli.report import summary, summary_event
-from scraper.crawler import Job, Result
 from scraper.errors import ArgumentError, SettingsError
+from scraper.job import Job, Result
 from scraper.project import Project, spider_in_file
 from scraper.runs import Run, Runs, check_changes
 from scraper.settings import Layer, duration, override_layer
@@ -22,20 +22,34 @@ from scraper.spider import Spider, with_arguments
 
 Output = Annotated[
     list[str] | None,
-    typer.Option("-o", "--output", metavar="[ITEM:]FILE", help="Write items here: .jsonl, .json, .csv, or - for standard output. Repeat for several."),
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="[ITEM:]FILE",
+        help="Write items here: .jsonl, .json, .csv, or - for standard output. Repeat for several.",
+    ),
 ]
 Append = Annotated[bool, typer.Option("--append", help="Append to the -o files instead of replacing them.")]
 Arguments = Annotated[
     list[str] | None, typer.Option("-a", "--argument", metavar="KEY=VALUE", help="An argument of the spider.")
 ]
 Overrides = Annotated[
-    list[str] | None, typer.Option("-s", "--set", metavar="KEY=VALUE", help="A setting, such as -s concurrency=50.")
+    list[str] | None,
+    typer.Option("-s", "--set", metavar="KEY=VALUE", help="A setting, such as -s concurrency=50."),
 ]
-RunName = Annotated[str | None, typer.Option("--run", metavar="ID", help="The run's name; with --resume, which run.")]
+RunName = Annotated[
+    str | None, typer.Option("--run", metavar="ID", help="The run's name; with --resume, which run.")
+]
 MaxPages = Annotated[int, typer.Option("--max-pages", min=0, help="Stop after so many pages.")]
-MaxItems = Annotated[int, typer.Option("--max-items", min=0, help="Stop after the page that brings so many items.")]
-MaxTime = Annotated[str, typer.Option("--max-time", metavar="10m", help="Stop after so long: 90s, 10m, 1h30m.")]
-LogFormat = Annotated[str | None, typer.Option("--log", metavar="text|json", help="Log lines for people or machines.")]
+MaxItems = Annotated[
+    int, typer.Option("--max-items", min=0, help="Stop after the page that brings so many items.")
+]
+MaxTime = Annotated[
+    str, typer.Option("--max-time", metavar="10m", help="Stop after so long: 90s, 10m, 1h30m.")
+]
+LogFormat = Annotated[
+    str | None, typer.Option("--log", metavar="text|json", help="Log lines for people or machines.")
+]
 
 
 def crawl(
@@ -85,7 +99,9 @@ def run_file(
 
 
 def resume(
-    run: Annotated[str | None, typer.Argument(help="The run; the latest one that can go on, if left out.")] = None,
+    run: Annotated[
+        str | None, typer.Argument(help="The run; the latest one that can go on, if left out.")
+    ] = None,
     setting: Overrides = None,
     max_pages: MaxPages = 0,
     max_items: MaxItems = 0,

@@ -30,16 +30,16 @@ def time_span(seconds: float, *, tenths: bool = True) -> str:
 def reasons(counters: Mapping[str, int], name: str, most: int = TOP_REASONS) -> str:
     """`8 status 404 · 4 read timeout`, the most frequent first."""
     return " · ".join(
-        f"{count(number)} {_printable(why)}" for why, number in top_reasons(counters, name, most)
+        f"{count(number)} {printable(why)}" for why, number in top_reasons(counters, name, most)
     )
 
 
 def top_reasons(counters: Mapping[str, int], name: str, most: int = TOP_REASONS) -> list[tuple[str, int]]:
     prefix = name + "/"
-    found = ((key.removeprefix(prefix), number) for key, number in counters.items() if key.startswith(prefix))
+    found = ((key.removeprefix(prefix), n) for key, n in counters.items() if n and key.startswith(prefix))
     return nlargest(most, found, key=lambda pair: pair[1])
 
 
-def _printable(reason: str) -> str:
-    """A reason may hold text of a page: nothing in it may steer the terminal."""
-    return "".join(sign if sign.isprintable() else "·" for sign in reason)
+def printable(text: str) -> str:
+    """A reason may quote a page: nothing in it may steer the terminal."""
+    return "".join(sign if sign.isprintable() else "·" for sign in text)

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import sys
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, redirect_stderr, redirect_stdout
 from heapq import nlargest
-from itertools import count as counted
-from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 from rich.console import Console, Group, RenderableType
@@ -18,101 +14,47 @@ from rich.live import Live
 from rich.text import Text
 
 from scraper import stats
-from scraper.cli.report import count, reasons, size, time_span
-from scraper.stats import HostLine, Rate, add_up
-
-if TYPE_CHECKING:
-    from scraper.crawler import Progress
+from scraper.cli.above import Above
+from scraper.cli.figures import count, printable, reasons, size, time_span
+from scraper.cli.pace import Limits, Pace
+from scraper.job import Progress
+from scraper.stats import HostLine
 
 log = structlog.get_logger()
 
 REFRESH = 0.25  # seconds between two looks at the crawl
 HOSTS = 8
 REASONS = 4
-WIDEST, NARROWEST = 100, 76  # columns
+NARROWEST, WIDEST = 76, 100  # columns that the figures take
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
+Ask = Callable[[], Progress | None]
 Cell = tuple[str, str, str]  # label, figure, style
 NOTHING: Cell = ("", "", "")
 
 
 @asynccontextmanager
 async def live_view(
-    progress: Callable[[], Progress | None], title: str, console: Console, *, limits: Limits
+    progress: Ask, title: str, console: Console, *, limits: Limits, refresh: float = REFRESH
 ) -> AsyncIterator[Above]:
     """Shows `progress` until the block ends, then takes itself away.
 
-    Gives the stream for log lines: they appear above the view, with the prints of the user's code. The
-    terminal is written by a thread, so one that stalls (Ctrl-S, a lost connection) does not stall the crawl.
+    Gives the stream for log lines: they appear above the view, as do the prints of the user's code.
     """
-    above = Above(console)
+    view = View(progress, title, console, limits)
     over = asyncio.Event()
     with ExitStack() as stack:
-        live = stack.enter_context(_live(title, console))
-        stack.callback(above.pour, rest=True)
-        stack.enter_context(redirect_stderr(above))
+        stack.enter_context(view.live)
+        stack.callback(view.above.end)
+        stack.enter_context(redirect_stderr(view.above))
         if sys.stdout.isatty():
-            stack.enter_context(redirect_stdout(above))
-        task = asyncio.create_task(_watch(progress, title, Pace(limits), live, above, over))
+            stack.enter_context(redirect_stdout(view.above))
+        task = asyncio.create_task(view.watch(over, refresh))
         try:
-            yield above
+            yield view.above
         finally:
             over.set()
             await _ended(task)
-
-
-def _live(title: str, console: Console) -> Live:
-    return Live(
-        Text(f"{title}: starting"),
-        console=console,
-        auto_refresh=False,
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )
-
-
-async def _watch(
-    progress: Callable[[], Progress | None],
-    title: str,
-    pace: Pace,
-    live: Live,
-    above: Above,
-    over: asyncio.Event,
-) -> None:
-    shown: object = None
-    for tick in counted():
-        await _either(over, REFRESH)
-        now = progress()
-        seen = now and _seen(now)
-        if now is not None and seen != shown:
-            pace.note(now)
-            live.update(render(now, title, pace, width=live.console.width, tick=tick))
-            await asyncio.to_thread(_draw, live, above)
-            shown = seen
-        elif above.waiting:
-            await asyncio.to_thread(above.pour)
-        if over.is_set():
-            return
-
-
-def _draw(live: Live, above: Above) -> None:
-    if not above.pour():  # a print draws the view anew
-        live.refresh()
-
-
-def _seen(progress: Progress) -> object:
-    """What a redraw would show that is new; the clock counts once a second."""
-    counters = dict(progress.stats.counters)
-    return int(progress.elapsed), progress.counts, progress.in_flight, progress.stopping, counters
-
-
-async def _either(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
@@ -120,6 +62,71 @@ async def _ended(task: asyncio.Task[None]) -> None:
     for error in await asyncio.gather(task, return_exceptions=True):
         if isinstance(error, BaseException):
             log.warning("the live view failed", error=repr(error))
+
+
+class View:
+    """Looks at the crawl every now and then; a look that sees nothing new draws nothing."""
+
+    def __init__(self, progress: Ask, title: str, console: Console, limits: Limits) -> None:
+        self._progress = progress
+        self._title = title
+        self._pace = Pace(limits)
+        self._seen: object = None
+        self._ticks = 0
+        self.above = Above(console)
+        self.live = Live(
+            Text(f"{title}: starting"),
+            console=console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    async def watch(self, over: asyncio.Event, refresh: float) -> None:
+        """A thread writes the terminal: one that stalls (Ctrl-S, a lost line) does not stall the crawl."""
+        while not over.is_set():
+            await _wait(over, refresh)
+            if self._look() or self.above.waiting:
+                await asyncio.to_thread(self._draw)
+
+    def _look(self) -> bool:
+        """Takes down how the crawl stands; whether a person would see a difference."""
+        now = self._progress()
+        if now is None or self._seen == (seen := _visible(now)):
+            return False
+        self._seen = seen
+        self._ticks += 1
+        self._pace.note(now)
+        self.live.update(
+            render(
+                now,
+                f"{self._title} · {now.run_id}",
+                self._pace,
+                width=self.live.console.width,
+                tick=self._ticks,
+            )
+        )
+        return True
+
+    def _draw(self) -> None:
+        with self.live.console:  # one write for both: nothing flickers
+            self.above.pour()
+            self.live.refresh()
+
+
+def _visible(progress: Progress) -> object:
+    """The clock counts in whole seconds."""
+    counters = dict(progress.stats.counters)
+    return int(progress.elapsed), progress.counts, progress.in_flight, progress.stopping, counters
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
 
 
 # ── the picture ──────────────────────────────────────────────────────────────────────────────────────────
@@ -139,7 +146,7 @@ def render(progress: Progress, title: str, pace: Pace, *, width: int, tick: int 
 
 def _headline(progress: Progress, title: str, width: int, tick: int) -> Text:
     elapsed = time_span(progress.elapsed, tenths=False)
-    title = _cut(title, width - len(elapsed) - 4)
+    title = title[: max(0, width - len(elapsed) - 4)]
     spin = SPINNER[tick % len(SPINNER)]
     return _line((f"{spin} ", "cyan"), (title, "bold"), f"{elapsed:>{width - len(title) - 2}}")
 
@@ -148,7 +155,7 @@ def _figures(progress: Progress, pace: Pace, width: int) -> Iterator[Text]:
     """Three columns at fixed places: figures that grow push nothing aside."""
     gap = " " * ((max(width, NARROWEST) - 70) // 2)
     for first, second, third in zip(
-        _queue_cells(progress), _pace_cells(progress, pace), _item_cells(progress)
+        _queue_cells(progress), _pace_cells(progress, pace), _item_cells(progress), strict=True
     ):
         yield _line("  ", *_pair(first, 10, 10), gap, *_pair(second, 9, 12), gap, *_pair(third, 14, 11))
 
@@ -193,7 +200,7 @@ def _why(progress: Progress) -> Iterator[Text]:
         for name in (stats.FAILED, stats.RETRIED, stats.REFUSED, stats.DROPPED)
     ]
     if progress.counts.delayed:
-        lines.append(("waiting", f"{count(progress.counts.delayed)} of the queued, for their time"))
+        lines.append(("waiting", f"{count(progress.counts.delayed)} of the queued are not due yet"))
     told = [_line("  ", (f"{name:<10}", "dim"), why) for name, why in lines if why]
     yield from [Text(""), *told] if told else []
 
@@ -219,9 +226,10 @@ def _host(name: str, host: HostLine, name_width: int) -> Text:
 
 
 def _stopping(progress: Progress) -> Text:
-    again = "Ctrl-C again" if progress.stopping == "interrupted" else "Ctrl-C"
-    flight = f" · {count(progress.in_flight)} still in flight" if progress.in_flight else ""
-    return _line((f"  stopping: {progress.stopping}{flight} · press {again} to stop at once", "bold yellow"))
+    reason = printable(progress.stopping or "")[:30]
+    key = "Ctrl-C again" if progress.stopping == "interrupted" else "Ctrl-C"
+    hint = f"{count(progress.in_flight)} in flight · press {key} to stop at once"
+    return _line((f"  stopping: {reason} · {hint}", "bold yellow"))
 
 
 def _line(*parts: str | tuple[str, str]) -> Text:

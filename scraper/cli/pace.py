@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from scraper import stats
+from scraper.job import Progress
 from scraper.stats import Rate, add_up
 
-if TYPE_CHECKING:
-    from scraper.crawler import Progress
-
-SHORT, LONG = 10.0, 30.0  # seconds over which a rate is shown, and over which it foretells
+SHOWN, FORETOLD = 10.0, 15.0  # seconds: of the rate that is shown, and of those that foretell
 
 
 class Limits(Protocol):
@@ -30,8 +28,8 @@ class Pace:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._shown = Rate(SHORT)
-        self._pages, self._items, self._left = Rate(LONG), Rate(LONG), Rate(LONG)
+        self._shown = Rate(SHOWN)
+        self._pages, self._items, self._left = Rate(FORETOLD), Rate(FORETOLD), Rate(FORETOLD)
         self._first: tuple[float, int, int] | None = None  # elapsed, pages, items: where a resumed run began
 
     def note(self, progress: Progress) -> None:
@@ -54,7 +52,7 @@ class Pace:
         limits = self._limits
         if limits.max_time:
             yield max(0.0, limits.max_time - progress.elapsed)
-        if self._first is None or progress.elapsed - self._first[0] < SHORT:
+        if self._first is None or progress.elapsed - self._first[0] < SHOWN:
             return  # no rate is steady yet
         _, pages, items = self._first
         if limits.max_pages and self._pages.per_second:

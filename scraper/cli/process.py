@@ -7,48 +7,57 @@ import gc
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any
+from typing import TextIO, cast
 
 import structlog
 from rich.console import Console
 
 from scraper import log as logs
 from scraper.cli.live import live_view
-from scraper.crawler import Crawler, Job, Result
+from scraper.crawler import Crawler
+from scraper.job import Job, Result
 from scraper.settings import Settings
+from scraper.sinks.choose import parse_feed
 
 log = structlog.get_logger()
 
 
 def run(job: Job, *, console: Console) -> Result:
     """Crawls in this process. Raises UsageError where the crawl can't begin."""
-    live = console.is_terminal and job.settings.log == "text"
-    logs.configure(
-        level="warning" if live and job.settings.log_level == "info" else job.settings.log_level,
-        json=job.settings.log == "json",
-        stream=_Above(console) if live else None,  # type: ignore[arg-type]  # all that structlog asks of a stream
-    )
+    _configure(job.settings)
     _calm_the_collector()
     with asyncio.Runner(loop_factory=_loop_factory(job.settings)) as runner:
-        return runner.run(_crawl(job, console, live=live))
+        return runner.run(_crawl(job, console))
 
 
-async def _crawl(job: Job, console: Console, *, live: bool) -> Result:
+async def _crawl(job: Job, console: Console) -> Result:
     crawler = Crawler(job)
-    _on_signals(crawler, console)
-    async with _view(crawler, job, console) if live else nullcontext():
+    live = console.is_terminal and job.settings.log == "text" and not _items_on_terminal(job)
+    _on_signals(crawler, live=live)
+    if not live:
         return await crawler.run()
+    async with live_view(crawler.progress, job.spider.name, console, limits=job) as above:
+        _configure(job.settings, cast(TextIO, above))
+        result = await crawler.run()
+    _configure(job.settings)
+    return result
 
 
-def _view(crawler: Crawler, job: Job, console: Console) -> AbstractAsyncContextManager[Any]:
-    return live_view(crawler.progress, job.spider.name, console, limits=job)
+def _configure(settings: Settings, above: TextIO | None = None) -> None:
+    quiet = above is not None and settings.log_level == "info"  # the view shows what info lines would say
+    level = "warning" if quiet else settings.log_level
+    logs.configure(level=level, json=settings.log == "json", stream=above)
 
 
-def _on_signals(crawler: Crawler, console: Console) -> None:
+def _items_on_terminal(job: Job) -> bool:
+    """`-o -` on a terminal would tear the view."""
+    return any(parse_feed(feed).path is None for feed in job.feeds) and sys.stdout.isatty()
+
+
+def _on_signals(crawler: Crawler, *, live: bool) -> None:
     def interrupted() -> None:
         crawler.interrupt()
-        if crawler.interruptions == 1:
+        if crawler.interruptions == 1 and not live:
             log.warning("stopping", note="finishing what is in flight; press Ctrl-C again to stop at once")
 
     loop = asyncio.get_running_loop()
@@ -77,21 +86,3 @@ def _calm_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-
-
-class _Above:
-    """A stream whose lines appear above the live view."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def write(self, text: str) -> int:
-        if text.strip():
-            self._console.print(text.rstrip("\n"), markup=False, highlight=False, soft_wrap=True)
-        return len(text)
-
-    def flush(self) -> None:
-        self._console.file.flush()
-
-    def isatty(self) -> bool:
-        return False

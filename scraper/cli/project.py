@@ -42,7 +42,11 @@ def settings(
     loaded = project.settings(project.spider(name) if name else None, setting or [])
     rows = [(key, value, _origin(key, loaded.origins)) for key, value in flat(loaded.settings)]
     if as_json:
-        typer.echo(orjson.dumps([{"key": key, "value": value, "from": origin} for key, value, origin in rows]).decode())
+        typer.echo(
+            orjson.dumps(
+                [{"key": key, "value": value, "from": origin} for key, value, origin in rows]
+            ).decode()
+        )
         return
     table = Table(box=None, pad_edge=False)
     for title in ("setting", "value", "from"):

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from scraper import stats
-from scraper.cli.figures import count, reasons, size, time_span, top_reasons
-from scraper.runs import RESUMABLE
+from scraper.cli.figures import count, printable, reasons, size, time_span, top_reasons
+from scraper.job import Result
 from scraper.stats import add_up
-
-if TYPE_CHECKING:
-    from scraper.crawler import Result
 
 COLOURS = {"finished": "green", "crashed": "red"}  # the other states are yellow: there is something to do
 Row = tuple[str, str, str]  # what, how much, and of what
@@ -56,8 +53,9 @@ def summary_event(result: Result) -> dict[str, Any]:
 
 
 def _headline(result: Result) -> Text:
-    line = Text(f"{_ending(result)}  ", f"bold {COLOURS.get(result.state, 'yellow')}")
-    return line.append(result.run_id, "not bold default")
+    colour = COLOURS.get(result.state, "yellow")
+    line = Text.assemble(f"{result.run_id}  ", (printable(_ending(result)), f"bold {colour}"))
+    return line.append(f"  (exit code {result.exit_code})", "dim") if result.exit_code else line
 
 
 def _ending(result: Result) -> str:
@@ -104,28 +102,27 @@ def _item_rows(result: Result, feeds: Sequence[str]) -> Iterator[Row]:
     counters = result.counters
     yield "items", count(counters.get(stats.ITEMS, 0)), _where(result, feeds)
     if rejected := counters.get(stats.ITEMS_REJECTED, 0):
-        yield "items rejected", count(rejected), f"in {_nearby(result.folder / 'rejected.jsonl')}"
+        yield "items rejected", count(rejected), ""
     if dropped := counters.get(stats.ITEMS_DROPPED, 0):
         yield "items dropped", count(dropped), reasons(counters, stats.ITEMS_DROPPED)
 
 
 def _where(result: Result, feeds: Sequence[str]) -> str:
     if feeds:
-        return f"in {', '.join(feeds)}"
-    return (
-        "kept in the run; -o FILE writes them" if _on_disk(result) else "written nowhere; -o FILE writes them"
-    )
+        return "\n".join(f"in {feed}" for feed in feeds)
+    return f"{'kept in the run' if _on_disk(result) else 'written nowhere'}; -o FILE writes them"
 
 
 def _failed(result: Result) -> str:
-    why = reasons(result.counters, stats.FAILED)
     done, failed = (result.counters.get(name, 0) for name in (stats.DONE, stats.FAILED))
-    too_many = result.exit_code == 1 and result.state in {"finished", "stopped", "waiting"} and failed
-    return f"{why} ({failed / (done + failed):.1%} of the pages)" if too_many else why
+    share = f" ({failed / (done + failed):.1%} of the pages)" if failed else ""
+    return reasons(result.counters, stats.FAILED) + share
 
 
 def _per_second(result: Result) -> float:
-    pages = result.counters.get(stats.DONE, 0) + result.counters.get(stats.FAILED, 0)
+    pages = sum(
+        result.counters.get(name, 0) - result.before.get(name, 0) for name in (stats.DONE, stats.FAILED)
+    )
     return pages / result.elapsed if result.elapsed else 0.0
 
 
@@ -134,20 +131,20 @@ def _per_second(result: Result) -> float:
 
 def _what_now(result: Result) -> Iterator[Text]:
     """Commands to copy; a run in memory has left nothing to go on with."""
-    if not _on_disk(result):
-        return
-    if result.state in RESUMABLE:
-        yield _command("To go on:", f"scrape resume {result.run_id}")
-    if result.counters.get(stats.FAILED, 0):
-        yield _command("What failed:", f"scrape failed {result.run_id}")
+    if result.resumable:
+        yield _hint("To go on:", f"scrape resume {result.run_id}")
+    if result.counters.get(stats.FAILED, 0) and _on_disk(result):
+        yield _hint("What failed:", f"scrape failed {result.run_id}")
+    if result.counters.get(stats.ITEMS_REJECTED, 0):
+        yield _hint("What was rejected:", _nearby(result.folder / "rejected.jsonl"))
 
 
 def _on_disk(result: Result) -> bool:
     return (result.folder / "frontier.db").is_file()
 
 
-def _command(why: str, command: str) -> Text:
-    return Text.assemble((f"  {why:<14}  ", "dim"), (command, "bold"))
+def _hint(why: str, what: str) -> Text:
+    return Text.assemble((f"  {why:<18}  ", "dim"), (what, "bold"))
 
 
 def _nearby(path: Path) -> str:

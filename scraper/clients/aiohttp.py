@@ -61,7 +61,9 @@ class AiohttpClient:
 
     def __init__(self, *, connect: float) -> None:
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect, ceil_threshold=float("inf"))
-        self._sessions: OrderedDict[str, Kept] = OrderedDict()  # SOCKS proxy's URL ("": none, or an HTTP proxy)
+        self._sessions: OrderedDict[str, Kept] = (
+            OrderedDict()
+        )  # SOCKS proxy's URL ("": none, or an HTTP proxy)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -146,7 +148,9 @@ def _kind(error: BaseException) -> type[errors.FetchError]:
             return errors.ConnectTimeout
         case aiohttp.ServerTimeoutError():
             return errors.ReadTimeout
-        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError() | aiohttp_socks.ProxyError():
+        case (
+            aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError() | aiohttp_socks.ProxyError()
+        ):
             return errors.ProxyFailed
         case aiohttp.ClientConnectorDNSError():
             return errors.NameNotResolved
@@ -158,7 +162,12 @@ def _kind(error: BaseException) -> type[errors.FetchError]:
             return errors.ConnectionLost if isinstance(cause, ConnectionResetError) else errors.BodyTruncated
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
             return errors.InvalidRequest
-        case aiohttp.ServerDisconnectedError() | ConnectionResetError() | BrokenPipeError() | ConnectionAbortedError():
+        case (
+            aiohttp.ServerDisconnectedError()
+            | ConnectionResetError()
+            | BrokenPipeError()
+            | ConnectionAbortedError()
+        ):
             return errors.ConnectionLost
         case ConnectionRefusedError():
             return errors.ConnectionRefused

@@ -119,7 +119,7 @@ POD = """<li class="col-xs-6 col-sm-4 col-md-3 col-lg-3">
     </form>
             </div>
     </article>
-</li>"""  # noqa: E501
+</li>"""
 
 LISTING = """<div class="row">
     <aside class="sidebar col-sm-4 col-md-3">

@@ -30,7 +30,9 @@ class Checkpoints:
             self._last = now
             self._finish()
             mode = "RESTART" if self._log.stat().st_size > LARGEST else "PASSIVE"
-            self._task = asyncio.get_running_loop().create_task(asyncio.to_thread(_checkpoint, self._path, mode))
+            self._task = asyncio.get_running_loop().create_task(
+                asyncio.to_thread(_checkpoint, self._path, mode)
+            )
 
     def _finish(self) -> None:
         if self._task is not None:

@@ -127,7 +127,9 @@ class Lanes:
             self._forget_if_empty(lane)
             return None
         limits = self._clock.limits(lane.name)
-        if lane.out >= limits.in_flight + limits.in_flight // 4 + 1:  # a few more than the wire takes: parsing, commit
+        if (
+            lane.out >= limits.in_flight + limits.in_flight // 4 + 1
+        ):  # a few more than the wire takes: parsing, commit
             lane.standing = Standing.FULL
             return None
         wait = self._clock.wait(lane.name)

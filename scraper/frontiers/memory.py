@@ -8,7 +8,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-
 from scraper import stats
 from scraper.frontiers.lanes import Lanes, due_now
 from scraper.item import Record
@@ -71,7 +70,11 @@ class MemoryFrontier:
             self._lanes.add(waiting.child.lane, (waiting.rank, waiting.seq, waiting))
         leases = [self._leased_out(lane, entry[2]) for lane, entry in self._lanes.take(n, now)]
         self._queued -= len(leases)
-        due = [at for at in (self._lanes.next_due, self._delayed[0][0] if self._delayed else None) if at is not None]
+        due = [
+            at
+            for at in (self._lanes.next_due, self._delayed[0][0] if self._delayed else None)
+            if at is not None
+        ]
         return Leases(leases, min(due, default=None), not (self._queued or self._leased or self._live))
 
     def _leased_out(self, lane: str, waiting: Waiting) -> Lease:
@@ -171,5 +174,3 @@ class MemoryFrontier:
 
     async def close(self) -> None:
         self._seen.clear()
-
-

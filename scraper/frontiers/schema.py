@@ -30,7 +30,7 @@ CREATE TABLE pages (seq INTEGER PRIMARY KEY, id BLOB, parent INTEGER, url TEXT, 
 CREATE TABLE dead (seq INTEGER PRIMARY KEY, id BLOB, parent INTEGER, url TEXT, why TEXT, status INTEGER,
     attempts INTEGER, at REAL, request BLOB);
 CREATE TABLE items (seq INTEGER PRIMARY KEY, id BLOB, kind TEXT, json BLOB);
-CREATE TABLE stages (page INTEGER PRIMARY KEY, state TEXT, parent INTEGER, drained INTEGER, total INTEGER);
+CREATE TABLE stages (page INTEGER PRIMARY KEY, state TEXT, drained INTEGER);
 CREATE TABLE staged (page INTEGER, ordinal INTEGER, kind TEXT, id BLOB, lane TEXT, rank INTEGER, due REAL, body BLOB,
     PRIMARY KEY (page, ordinal)) WITHOUT ROWID;
 CREATE TABLE memory (owner TEXT, key TEXT, value BLOB, PRIMARY KEY (owner, key)) WITHOUT ROWID;
@@ -45,7 +45,9 @@ def connect(path: Path) -> sqlite3.Connection:
         raise RunError(f"This Python has SQLite {sqlite3.sqlite_version}; runs need 3.35 or newer.")
     with in_words(path):
         # check_same_thread: the checkpoint runs in a thread, on a connection of its own
-        base = sqlite3.connect(path, isolation_level=None, timeout=10, cached_statements=256, check_same_thread=False)
+        base = sqlite3.connect(
+            path, isolation_level=None, timeout=10, cached_statements=256, check_same_thread=False
+        )
         base.execute("PRAGMA journal_mode = WAL")
         base.execute("PRAGMA synchronous = NORMAL")  # a power cut takes back whole commits, never halves
         base.execute("PRAGMA cache_size = -32768")  # KiB
@@ -55,7 +57,9 @@ def connect(path: Path) -> sqlite3.Connection:
             base.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
         elif version != VERSION:
             base.close()
-            raise RunError(f"{path} was written by another version of the framework (format {version}, not {VERSION}).")
+            raise RunError(
+                f"{path} was written by another version of the framework (format {version}, not {VERSION})."
+            )
     return base
 
 
@@ -67,3 +71,23 @@ def in_words(path: Path) -> Iterator[None]:
         raise StorageError(
             f"The run's database {path} can't be used: {error}. What was committed is safe; put it right and resume."
         ) from error
+
+
+class Transaction:
+    """BEGIN … COMMIT, or ROLLBACK when anything in between raises."""
+
+    __slots__ = ("_base",)
+
+    def __init__(self, base: sqlite3.Connection) -> None:
+        self._base = base
+
+    def __enter__(self) -> None:
+        self._base.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._base.execute("COMMIT")
+        finally:
+            if self._base.in_transaction:  # an error in between, or a COMMIT that found the disk full
+                self._base.execute("ROLLBACK")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from itertools import count
 from typing import Any, Literal, Self
@@ -73,7 +73,7 @@ class Proxies:
             error.request = request
             raise
         self._worked(name)
-        return replace(response, request=request, proxy=name)
+        return response.replace(request=request, proxy=name)
 
     # ── the choice ───────────────────────────────────────────────────────────────────────────────────────
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from string import printable
 from typing import Any, Self
 from urllib.parse import quote
@@ -39,7 +38,7 @@ class Redirect:
         response = await call_next(request)
         if response.status in FOLLOWED:
             response = await self._follow(request, response, call_next)
-        return response if response.request is request else replace(response, request=request)
+        return response if response.request is request else response.replace(request=request)
 
     async def _follow(self, request: Request, response: Response, call_next: Handler) -> Response:
         hop, hops = request, 0

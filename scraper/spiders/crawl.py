@@ -49,10 +49,10 @@ class Rule:
 class CrawlSpider(Spider):
     """Subclass it with `rules`, tried in order; a link belongs to the first rule that matches it:
 
-        class Docs(CrawlSpider):
-            name = "docs"
-            start_urls = ["https://docs.example/"]
-            rules = [Rule(allow=r"/page/", callback="parse_page"), Rule()]
+    class Docs(CrawlSpider):
+        name = "docs"
+        start_urls = ["https://docs.example/"]
+        rules = [Rule(allow=r"/page/", callback="parse_page"), Rule()]
     """
 
     rules: ClassVar[Sequence[Rule]] = ()

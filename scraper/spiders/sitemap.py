@@ -55,7 +55,9 @@ def unpacked(body: bytes) -> bytes:
 
 def locations(xml: bytes) -> Iterator[tuple[str, str]]:
     """("sitemap" | "url", its <loc>) in order, whatever the namespace; a broken end loses only what follows."""
-    parser: XMLPullParser[Element] = XMLPullParser(("end",))  # expat takes no external entities, and bounds inner ones
+    parser: XMLPullParser[Element] = XMLPullParser(
+        ("end",)
+    )  # expat takes no external entities, and bounds inner ones
     with contextlib.suppress(ParseError):  # what came before the break is still in the parser
         parser.feed(xml)
     for event in parser.read_events():

@@ -87,6 +87,9 @@ def test_another_process_is_refused_until_the_first_is_dead(path):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings(
+    "ignore:.*fork:DeprecationWarning"
+)  # threads of other tests; this child only waits
 def test_a_child_that_outlives_the_file_does_not_keep_its_lock(path):
     file = AppendFile(path)
     reading, writing = os.pipe()
@@ -115,7 +118,7 @@ def test_a_full_disk_is_told_with_the_path(path):
         file.close()
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs resource limits")
+@pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")
 def test_after_a_full_disk_the_next_flush_goes_on_where_the_last_one_stopped(path):
     import resource
 
@@ -175,6 +178,7 @@ def test_a_folder_in_place_of_the_file_is_named(path):
         AppendFile(path)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_is_no_file(path):
     os.mkfifo(path)
     with pytest.raises(FeedError, match=r"feed\.jsonl' can't be written"):

@@ -83,6 +83,18 @@ def test_a_mark_after_the_end_lies_before_the_bracket(sink, path):
     assert numbers(path) == [1]
 
 
+def test_the_same_sink_can_go_on_after_its_end(sink, path):
+    sink.start()
+    sink.append(encoded(sink, 1))
+    mark = sink.mark()
+    sink.finish()
+    sink.rewind(mark)
+    sink.append(encoded(sink, 2))
+    assert sink.mark()["offset"] == path.stat().st_size
+    sink.finish()
+    assert numbers(path) == [1, 2]
+
+
 def test_append_is_refused_at_once_and_says_what_to_use(path):
     with pytest.raises(FeedError, match=r"Use \.jsonl to append"):
         JsonArray(path, append=True)

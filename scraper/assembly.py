@@ -1,0 +1,219 @@
+"""Assembly: the parts of one crawl, built and joined. The only place that knows everyone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from scraper.admission import Admission, admission
+from scraper.bell import Bell
+from scraper.committing import Committer, PageLimits
+from scraper.door import Door
+from scraper.downloader import Downloader
+from scraper.engine import Engine
+from scraper.errors import InvalidRequest
+from scraper.exporting import Exporter
+from scraper.feeds import Feed, Feeds
+from scraper.frontiers.memory import MemoryFrontier
+from scraper.frontiers.sqlite import SqliteFrontier
+from scraper.gate import Gate
+from scraper.intake import Intake
+from scraper.item import REJECTED
+from scraper.job import Job
+from scraper.middlewares.retry import Retry
+from scraper.parsing import Parser
+from scraper.parts import CLIENTS, MIDDLEWARES, build, build_all, furnish
+from scraper.politeness import HostClock
+from scraper.protocols import Batch, Client, Frontier, Limits, Memory
+from scraper.request import Request
+from scraper.response import Response
+from scraper.runs import Run, Runs
+from scraper.scheduler import Scheduler
+from scraper.seeding import Seeder
+from scraper.settings import Settings
+from scraper.sinks.choose import FeedSpec, make_sink
+from scraper.spider import Spider
+from scraper.stats import Stats
+from scraper.urls import InvalidURL, normalize
+from scraper.visiting import Visitor
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The parts that whoever runs the crawl has to do with."""
+
+    engine: Engine
+    scheduler: Scheduler
+    committer: Committer
+    seeder: Seeder
+    frontier: Frontier
+    feeds: Feeds
+    gate: Gate
+    memories: Sequence[Memory]
+    stats: Stats
+    before: Mapping[str, int]  # the counters of the run's earlier lives
+
+
+class StateMemory:
+    """The spider's `state`, committed whenever it has changed."""
+
+    memory_name = "state"
+
+    def __init__(self, spider: Spider) -> None:
+        self._spider = spider
+        self._committed = b"{}"
+
+    def changes(self) -> Mapping[str, Any] | None:
+        encoded = orjson.dumps(self._spider.state)
+        if encoded == self._committed:
+            return None
+        self._committed = encoded
+        return {"state": self._spider.state}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        self._spider.state.update(saved.get("state", {}))
+        self._committed = orjson.dumps(self._spider.state)
+
+
+async def assemble(
+    job: Job, run: Run, runs: Runs, specs: Sequence[FeedSpec], stack: AsyncExitStack
+) -> Machine:
+    """Builds the machine of a crawl; `stack` closes it. Raises UsageError for what a person must put right."""
+    settings, spider, stats = job.settings, job.spider, Stats()
+    clock = HostClock(_limits(settings))
+    feeds = Feeds(
+        _open_feeds(job, run, runs, specs), sync=settings.feeds.sync, can_rewrite=settings.feeds.keep_items
+    )
+    stack.callback(feeds.close)
+    frontier: Frontier = await stack.enter_async_context(_open_frontier(settings, run, clock))
+    saved = await frontier.saved()
+    stats.counters.update(saved.counters)
+    await feeds.catch_up(saved.marks, frontier)
+    await frontier.commit(Batch(marks=feeds.first_marks()))
+
+    client: Client = job.client or build(settings.client, settings, CLIENTS, "client")
+    middlewares = build_all(settings.middlewares, settings, MIDDLEWARES, "middlewares")
+    pipelines = build_all(settings.pipelines, settings, {}, "pipelines")
+    for part in (client, *middlewares, *pipelines):
+        if hasattr(part, "__aenter__"):
+            await stack.enter_async_context(part)
+
+    gate = Gate(clock, slots=settings.concurrency, patience=settings.timeouts.pool)
+    door = Door(timeouts=settings.timeouts, max_body=settings.max_body)
+    downloader = Downloader(middlewares, gate=gate, door=door, client=client)
+    admit = _admission(spider, settings)
+    for part in (*middlewares, *pipelines):
+        furnish(part, {"fetch": downloader.fetch_now, "clock": clock, "admit": admit})
+    learning = [part for part in (*middlewares, *pipelines) if isinstance(part, Memory)]
+    memories: list[Memory] = [clock, StateMemory(spider), *learning]
+    for memory in memories:
+        memory.restore(saved.memory.get(memory.memory_name, {}))
+
+    bell, parser, intake = Bell(), Parser(spider), Intake(admit)
+    committer = Committer(
+        frontier,
+        feeds,
+        bell,
+        memories=memories,
+        pipelines=pipelines,
+        limits=PageLimits(pages=job.max_pages, items=job.max_items),
+        counters=stats.counters,
+        commit_pages=settings.frontier.commit_pages,
+    )
+    seeder = Seeder(
+        spider,
+        parser,
+        intake,
+        committer,
+        frontier,
+        bell,
+        low_water=settings.frontier.seed_low_water,
+        ended=saved.seeds_ended,
+    )
+    scheduler = Scheduler(
+        frontier,
+        bell,
+        seats=settings.seat_count,
+        max_wait=settings.max_wait,
+        more_to_come=lambda: seeder.going or committer.busy,
+    )
+    visitor = Visitor(
+        downloader=downloader,
+        parser=parser,
+        exporter=Exporter(pipelines, feeds),
+        committer=committer,
+        frontier=frontier,
+        intake=intake,
+        stats=stats,
+        try_again=_retry(middlewares, settings).after,
+        ok=frozenset(spider.ok),
+        page_in_memory=settings.frontier.page_in_memory,
+    )
+    engine = Engine(scheduler, visitor, committer, seeder, frontier)
+    _equip(spider, visitor, downloader, stack)
+    return Machine(
+        engine, scheduler, committer, seeder, frontier, feeds, gate, memories, stats, dict(saved.counters)
+    )
+
+
+def _open_frontier(settings: Settings, run: Run, clock: HostClock) -> MemoryFrontier | SqliteFrontier:
+    if settings.frontier.kind == "memory":
+        return MemoryFrontier(clock)
+    return SqliteFrontier(
+        run.database, clock, window=settings.frontier.window, keep_items=settings.feeds.keep_items
+    )
+
+
+def _open_feeds(job: Job, run: Run, runs: Runs, specs: Sequence[FeedSpec]) -> list[Feed]:
+    """The files of `-o`, claimed for this run, and the run's rejected.jsonl."""
+    for spec in specs:
+        if spec.path is not None and job.resume:
+            runs.check_feed(spec.path, run)
+        elif spec.path is not None:
+            runs.claim_feed(spec.path, run)
+    feeds = [Feed(str(spec), make_sink(spec, append=job.append), spec.kind) for spec in specs]
+    rejected = make_sink(FeedSpec(path=run.rejected), append=False, rejected=True)
+    return [*feeds, Feed(REJECTED, rejected, REJECTED)]
+
+
+def _retry(middlewares: Sequence[Any], settings: Settings) -> Retry:
+    """The policy that callbacks' `raise Retry` follows: the crawl's own, or the settings' where it has none."""
+    return next((part for part in middlewares if isinstance(part, Retry)), None) or Retry.from_settings(
+        settings
+    )
+
+
+def _admission(spider: Spider, settings: Settings) -> Admission:
+    return admission(
+        domains=spider.allowed_domains, max_depth=settings.max_depth, max_length=settings.max_url_length
+    )
+
+
+def _equip(spider: Spider, visitor: Visitor, downloader: Downloader, stack: AsyncExitStack) -> None:
+    """Gives the spider its `self.fetch` and `self.enter`."""
+
+    async def fetch(request: Request) -> Response:
+        try:
+            url = normalize(request.url)
+        except InvalidURL as error:
+            raise InvalidRequest(str(error), request=request) from error
+        return await visitor.fetch(request.replace(url=url), downloader.fetch_now)
+
+    spider._fetch = fetch
+    spider._enter = stack.enter_async_context
+
+
+def _limits(settings: Settings) -> Callable[[str], Limits]:
+    """What a lane (host:port) is granted."""
+
+    def of(lane: str) -> Limits:
+        own = settings.hosts.get(lane.rpartition(":")[0]) or settings.hosts.get(lane)
+        per_host = own.per_host if own and own.per_host is not None else settings.per_host
+        delay = own.delay if own and own.delay is not None else settings.delay
+        return Limits(per_host, delay)
+
+    return of

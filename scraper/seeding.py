@@ -1,0 +1,78 @@
+"""Seeding: start() is pulled as the queue needs it, so it may be endless."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import structlog
+
+from scraper.bell import Bell
+from scraper.committing import Committer
+from scraper.errors import CallbackError, StopCrawl
+from scraper.intake import Intake
+from scraper.parsing import Parser
+from scraper.protocols import Frontier
+from scraper.request import Request
+from scraper.spider import Spider
+
+log = structlog.get_logger()
+
+BREATH = 200  # seeds after which the others get a turn
+
+
+class Seeder:
+    """`low_water`: it is pulled while fewer requests than this wait. `going` until it has ended."""
+
+    def __init__(
+        self,
+        spider: Spider,
+        parser: Parser,
+        intake: Intake,
+        committer: Committer,
+        frontier: Frontier,
+        bell: Bell,
+        *,
+        low_water: int,
+        ended: bool,
+    ) -> None:
+        self._spider = spider
+        self._parser = parser
+        self._intake = intake
+        self._committer = committer
+        self._frontier = frontier
+        self._bell = bell
+        self._low_water = low_water
+        self.going = not ended
+        self.failed = False
+
+    async def run(self) -> None:
+        """Until start() ends. What it raises does not stop the crawl: the queue is finished first."""
+        try:
+            if self.going:
+                await self._pull(self._spider.start())
+                self._committer.end_seeds()
+        except StopCrawl as enough:
+            self._committer.stop(enough.reason)
+        except Exception:  # the user's code: the exit code says that start() did not come to its end
+            log.exception("start() raised; the queue will be finished", spider=self._spider.name)
+            self.failed = True
+        finally:
+            self.going = False
+            self._bell.ring()
+
+    async def _pull(self, start: AsyncIterator[Any]) -> None:
+        ordinal = 0
+        async for output in start:
+            if not isinstance(output, Request):
+                raise CallbackError("start()", f"yielded {type(output).__name__}: yield requests")
+            counters: Counter[str] = Counter()
+            child = self._intake.take(self._parser.checked(output, "start()"), None, ordinal, counters)
+            self._committer.seed(child, counters)
+            ordinal += 1
+            if ordinal % BREATH == 0:
+                await asyncio.sleep(0)
+            while self._committer.seeds_waiting + self._frontier.counts().queued >= self._low_water:
+                await self._bell.wait(self._bell.rung)
