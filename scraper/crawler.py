@@ -14,6 +14,7 @@ from scraper.assembly import Machine, assemble
 from scraper.errors import PipelineError, StorageError
 from scraper.job import Job, Progress, Result
 from scraper.protocols import Batch
+from scraper.resuming import source_of
 from scraper.runs import Run, Runs, State
 from scraper.sinks.choose import FeedSpec, check_writable, parse_feed
 
@@ -83,6 +84,7 @@ class Crawler:
             job.spider.name,
             run_id=job.run_id,
             file=job.file,
+            source=source_of(type(job.spider)),
             arguments=dict(job.arguments),
             settings=job.settings.model_dump(mode="json", exclude={"proxies"}),
             feeds=[str(spec) for spec in specs],

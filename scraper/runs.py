@@ -33,6 +33,7 @@ class RunInfo(BaseModel):
     settings: dict[str, Any] = {}
     feeds: list[str] = []
     append: bool = False
+    source: str = ""  # a hash of the spider's file
     version: str = __version__
     started: float
     ended: float | None = None

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from scraper.cli import crawl, project
+from scraper.cli import crawl, project, runs
 from scraper.errors import StorageError, UsageError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 crawl.add_to(app)
 project.add_to(app)
+runs.add_to(app)
 
 
 def main() -> None:

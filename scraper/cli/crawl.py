@@ -13,9 +13,10 @@ from rich.console import Console
 
 from scraper.cli import process
 from scraper.cli.report import summary, summary_event
-from scraper.errors import ArgumentError, SettingsError
+from scraper.errors import ArgumentError, RunError
 from scraper.job import Job, Result
 from scraper.project import Project, spider_in_file
+from scraper.resuming import check_spider
 from scraper.runs import Run, Runs, check_changes
 from scraper.settings import Layer, duration, override_layer
 from scraper.spider import Spider, with_arguments
@@ -153,9 +154,10 @@ def _resumed(project: Project, run: Run, settings: list[str], limits: dict[str, 
     check_changes(override_layer(settings).values)
     info = run.info
     if not info.resumable:
-        raise SettingsError(f"Run {info.id} is {info.state}: there is nothing to resume.")
+        raise RunError(f"Run {info.id} is {info.state}: there is nothing to resume.")
     project.on_path()
     spider = spider_in_file(Path(info.file)) if info.file else project.spider(info.spider)
+    check_spider(run, spider)
     loaded = project.settings(spider, settings, stored=Layer(f"run {info.id}", info.settings))
     return Job(
         spider=with_arguments(spider, info.arguments),
