@@ -164,7 +164,7 @@ class Committer:
     def busy(self) -> bool:
         """Whether something waits to be committed."""
         return bool(self._pages or self._seeds or self._seed_counters or self._seeds_ended) or (
-            self._frontier.counts().staged > 0 and not self._stopped
+            self._frontier.counts().staged > 0 and not (self._stopped or self._closing)
         )
 
     def close(self) -> None:

@@ -34,10 +34,9 @@ class Parser:
             )
         return method  # type: ignore[no-any-return]  # checked callable
 
-    async def parse(self, response: Response) -> AsyncIterator[Any]:
+    def parse(self, response: Response) -> AsyncIterator[Any]:
         """Requests and items, as the callback yields them. Raises CallbackError, or the callback's Decision."""
-        async for output in self.run(self.callback_of(response.request), response):
-            yield output
+        return self.run(self.callback_of(response.request), response)
 
     async def run(self, callback: Callable[..., Any], argument: Any) -> AsyncIterator[Any]:
         name = f"{callback.__name__}()"

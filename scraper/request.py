@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import KW_ONLY, MISSING, InitVar, dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Never, Self
 from urllib.parse import urlencode
 
@@ -126,11 +127,15 @@ class Request:
 
     def encode(self) -> bytes:
         """JSON of the fields that are not at their default; `decode` reads it back."""
-        kept: dict[str, Any] = {"url": self.url}
-        for name, default in STORED:
-            value = getattr(self, name)
-            if value is not default and value != default:
-                kept[name] = value
+        values = STORED_VALUES(self)
+        # usual case: at most a callback and a depth
+        most = USUAL if values[USUAL:] == STORED_DEFAULTS[USUAL:] else len(values)
+        kept: dict[str, Any] = {
+            name: value
+            for name, value, default in zip(STORED_NAMES[:most], values, STORED_DEFAULTS, strict=False)
+            if value is not default and value != default
+        }
+        kept["url"] = self.url
         if self.body:
             kept["body"] = base64.b64encode(self.body).decode()  # type: ignore[arg-type]  # settled to bytes
         if self.ok:
@@ -183,6 +188,8 @@ FIELDS: tuple[str, ...] = tuple(field.name for field in fields(Request))
 DEFAULTS: tuple[tuple[str, Any], ...] = tuple(
     (field.name, "" if field.default is MISSING else field.default) for field in fields(Request)
 )
-STORED: tuple[tuple[str, Any], ...] = tuple(
-    pair for pair in DEFAULTS if pair[0] not in {"url", "body", "ok", "id", "attempt", "not_before", "delay"}
-)
+USUAL = 2
+_NOT_STORED = {"url", "callback", "depth", "body", "ok", "id", "attempt", "not_before", "delay"}
+STORED_NAMES = ("callback", "depth", *(name for name, _ in DEFAULTS if name not in _NOT_STORED))
+STORED_DEFAULTS = tuple(dict(DEFAULTS)[name] for name in STORED_NAMES)
+STORED_VALUES = attrgetter(*STORED_NAMES)

@@ -88,8 +88,11 @@ class Visitor:
             await self._fail(page, error)
 
     async def fetch(self, request: Request, send: Handler) -> Response:
-        """The response, if a callback may see its status. Raises FetchError or a Decision."""
-        response = await send(self._with_ok(request))
+        """For `self.fetch`: the response, if a callback may see its status. Raises FetchError."""
+        try:
+            response = await send(self._with_ok(request))
+        except DropRequest as drop:  # else it would drop the page whose callback asked
+            raise FetchError(f"{request.url} was refused: {drop.reason}.", request=request) from drop
         self._check(response, request)
         return response
 
