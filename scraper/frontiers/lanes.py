@@ -64,7 +64,8 @@ class Lane:
 class Lanes:
     """Round robin over the lanes that have something and whose clock is ready. No call scans all of them.
 
-    `refill(lane, limit)` reads the next entries after `lane.top` from the store; `window` bounds the entries
+    `refill(lane, limit)` reads the next entries after `lane.top` from the store, moves `top` there and says
+    whether there is more `beyond`; `window` bounds the entries
     in memory over all lanes (at least two a lane).
     """
 
@@ -100,6 +101,10 @@ class Lanes:
                 taken.append((lane.name, entry))
         return taken
 
+    def joined(self, name: str) -> None:
+        """A request of the lane was leased past the round."""
+        self._lane(name).out += 1
+
     def left(self, name: str) -> None:
         """One of the lane's leases ended."""
         lane = self._lane(name)
@@ -120,8 +125,7 @@ class Lanes:
 
     def _next_of(self, lane: Lane, now: float) -> Entry | None:
         """The lane's next request and the lane's new place; None where it has to wait or has nothing."""
-        if not lane.heap and lane.beyond and self._refill:
-            self._read_on(lane)
+        self._read_on(lane)
         if not lane.heap:
             lane.standing = Standing.IDLE
             self._forget_if_empty(lane)
@@ -144,12 +148,8 @@ class Lanes:
         return entry
 
     def _read_on(self, lane: Lane) -> None:
-        assert self._refill is not None  # noqa: S101  # the caller asked
-        cap = self._cap
-        lane.heap = self._refill(lane, cap)
-        lane.beyond = len(lane.heap) == cap
-        if lane.heap:
-            lane.top = lane.heap[-1][:2]
+        while lane.beyond and not lane.heap and self._refill:
+            lane.heap = self._refill(lane, self._cap)
 
     def _sleep(self, lane: Lane, due: float) -> None:
         lane.standing = Standing.SLEEPING

@@ -18,6 +18,7 @@ OLDEST_SQLITE = (3, 35)  # RETURNING, WAL repairs
 # pages    one row for each request that ended: the history that `scrape why` reads
 # dead     dead letters, whole, so that they can be put back
 # items    what spiders yielded, encoded, in the order of commits: the feeds are copies of it
+# delivered  what is out on the wire, and how many processes have ended with it out
 # staged   outputs of a page that yields more than memory should hold; visible when its stage is live
 TABLES = """
 CREATE TABLE queue (lane TEXT, rank INTEGER, seq INTEGER, id BLOB, parent INTEGER, attempts INTEGER, request BLOB,
@@ -35,6 +36,7 @@ CREATE TABLE staged (page INTEGER, ordinal INTEGER, kind TEXT, id BLOB, lane TEX
     PRIMARY KEY (page, ordinal)) WITHOUT ROWID;
 CREATE TABLE memory (owner TEXT, key TEXT, value BLOB, PRIMARY KEY (owner, key)) WITHOUT ROWID;
 CREATE TABLE marks (feed TEXT PRIMARY KEY, mark BLOB) WITHOUT ROWID;
+CREATE TABLE delivered (seq INTEGER PRIMARY KEY, lane TEXT, rank INTEGER, lives INTEGER);
 CREATE TABLE ledger (one INTEGER PRIMARY KEY CHECK (one = 1), state BLOB);
 """
 

@@ -13,6 +13,7 @@ import orjson
 
 from scraper import stats
 from scraper.frontiers.checkpoints import Checkpoints
+from scraper.frontiers.delivered import Delivered
 from scraper.frontiers.lanes import Entry, Lane, Lanes
 from scraper.frontiers.ledger import Ledger
 from scraper.frontiers.schema import Transaction, connect, in_words
@@ -93,7 +94,9 @@ class SqliteFrontier:
         with in_words(self._path):
             self._seen = Seen(self._base)
             self._stages = Stages(self._base)
-            self._read_back()
+            self._delivered = Delivered(self._base)
+            with Transaction(self._base):
+                self._read_back()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -107,6 +110,8 @@ class SqliteFrontier:
         row = self._base.execute("SELECT state FROM ledger").fetchone()
         if row:
             self._ledger = Ledger.decode(row[0])
+        self._delivered.open(self._ledger)
+        self._base.execute("INSERT OR REPLACE INTO ledger VALUES (1, ?)", (self._ledger.encode(),))
         self._delayed = self._base.execute("SELECT count(*) FROM delayed").fetchone()[0]
         lane = self._base.execute("SELECT min(lane) FROM queue").fetchone()[0]
         while lane is not None:  # a seek a lane, not a scan of the queue
@@ -129,16 +134,32 @@ class SqliteFrontier:
         now = self._now()
         with in_words(self._path):
             next_delayed = self._promote(now) if self._delayed else None
-            leases = [self._leased_out(lane, *entry) for lane, entry in self._lanes.take(n, now)]
+            leases = self._suspect() if self._delivered.suspects else self._next(n, now)
         due = [at for at in (self._lanes.next_due, next_delayed) if at is not None]
         finished = not (self._ledger.queued or self._ledger.staged or self._leased)
         return Leases(leases, min(due, default=None), finished)
 
-    def _leased_out(self, lane: str, rank: int, seq: int, stored: Any) -> Lease:
-        identity, parent, attempts, request = stored
-        row = Row(lane, rank, seq, identity, parent, attempts, request)
-        lease = Lease(Request.decode(request, id=identity, attempt=attempts + 1), lane, row)
-        self._leased[seq] = lease
+    def _next(self, n: int, now: float) -> list[Lease]:
+        taken = self._lanes.take(n, now)
+        if not taken:
+            return []
+        with Transaction(self._base):  # before they leave: whoever kills the process is known by it
+            self._delivered.out((lane, rank, seq) for lane, (rank, seq, _) in taken)
+        return [self._leased_out(Row(lane, rank, seq, *stored)) for lane, (rank, seq, stored) in taken]
+
+    def _suspect(self) -> list[Lease]:
+        """One of those that were out when the last process died, alone."""
+        if self._leased:
+            return []
+        row = Row(*self._delivered.next_suspect())
+        with Transaction(self._base):
+            self._delivered.out([(row.lane, row.rank, row.seq)])
+        self._lanes.joined(row.lane)
+        return [self._leased_out(row)]
+
+    def _leased_out(self, row: Row) -> Lease:
+        lease = Lease(Request.decode(row.request, id=row.id, attempt=row.attempts + 1), row.lane, row)
+        self._leased[row.seq] = lease
         return lease
 
     def _read_on(self, lane: Lane, limit: int) -> list[Entry]:
@@ -147,7 +168,12 @@ class SqliteFrontier:
             " ORDER BY rank, seq LIMIT ?",
             (lane.name, *lane.top, limit),
         )
-        return [(rank, seq, tuple(stored)) for rank, seq, *stored in rows]
+        read = [(rank, seq, tuple(stored)) for rank, seq, *stored in rows]
+        lane.beyond = len(read) == limit
+        if read:
+            lane.top = read[-1][:2]
+        apart = self._delivered.waiting  # and those that are leased: suspects pass the lanes by
+        return [entry for entry in read if entry[1] not in apart and entry[1] not in self._leased]
 
     def _promote(self, now: float) -> float | None:
         """Puts what is due back into its lane; returns when the next one is due."""
@@ -175,7 +201,9 @@ class SqliteFrontier:
         for lease in leases:
             row: Row = lease.key
             if self._leased.pop(row.seq, None) is not None:
-                await self.unstage(lease)
+                with in_words(self._path):
+                    self._stages.drop(row.seq)
+                    self._delivered.ended([row.seq])
                 self._lanes.left(row.lane)
                 self._lanes.add(
                     row.lane, (row.rank, row.seq, (row.id, row.parent, row.attempts, row.request))
@@ -240,6 +268,7 @@ class SqliteFrontier:
             "DELETE FROM queue WHERE lane = ? AND rank = ? AND seq = ?",
             [(page.lease.key.lane, page.lease.key.rank, page.lease.key.seq) for page in pages],
         )
+        self._delivered.ended(page.lease.key.seq for page in pages)
         work.ledger.queued -= len(pages)
         now = self._now()
         ended = []

@@ -1,0 +1,67 @@
+"""Delivered: what is out on the wire, written down before it leaves: a page that kills its process is known by it."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections import Counter, deque
+from collections.abc import Iterable
+from typing import Any
+
+from scraper import stats
+from scraper.frontiers.ledger import Ledger
+
+LIVES = 3  # processes that a page may take with it
+KILLED = "killed the process"
+
+
+class Delivered:
+    """After a crash, what was out then are suspects: they run alone, one after the other, before all else.
+
+    One that has been out at the end of `LIVES` lives is buried; the others were only near it.
+    """
+
+    def __init__(self, base: sqlite3.Connection) -> None:
+        self._base = base
+        self.suspects: deque[tuple[Any, ...]] = deque()
+        self.waiting: set[int] = set()  # the suspects' seqs
+
+    def open(self, ledger: Ledger) -> None:
+        """Reads what was out when the run ended last; buries what has had its lives. Inside a transaction."""
+        rows = self._base.execute(
+            "SELECT d.lives, q.lane, q.rank, q.seq, q.id, q.parent, q.attempts, q.request"
+            " FROM delivered d JOIN queue q ON q.lane = d.lane AND q.rank = d.rank AND q.seq = d.seq ORDER BY d.seq"
+        ).fetchall()
+        for lives, *row in rows:
+            if lives >= LIVES:
+                self._bury(row, ledger)
+            else:
+                self.suspects.append(tuple(row))
+        self.waiting.update(row[2] for row in self.suspects)
+
+    def next_suspect(self) -> tuple[Any, ...]:
+        row = self.suspects.popleft()
+        self.waiting.discard(row[2])
+        return row
+
+    def out(self, keys: Iterable[tuple[str, int, int]]) -> None:
+        """(lane, rank, seq) of what is about to leave. Inside a transaction."""
+        self._base.executemany(
+            "INSERT INTO delivered (lane, rank, seq, lives) VALUES (?, ?, ?, 1)"
+            " ON CONFLICT (seq) DO UPDATE SET lives = lives + 1",
+            keys,
+        )
+
+    def ended(self, seqs: Iterable[int]) -> None:
+        """They came to an end, or were given back: whatever happens next, it was not them."""
+        self._base.executemany("DELETE FROM delivered WHERE seq = ?", [(seq,) for seq in seqs])
+
+    def _bury(self, row: list[Any], ledger: Ledger) -> None:
+        lane, rank, seq, identity, parent, attempts, request = row
+        url = self._base.execute("SELECT json_extract(CAST(? AS TEXT), '$.url')", (request,)).fetchone()[0]
+        dead = (seq, identity, parent, url, KILLED, None, attempts + 1, time.time(), request)
+        self._base.execute("INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", dead)
+        self._base.execute("DELETE FROM queue WHERE lane = ? AND rank = ? AND seq = ?", (lane, rank, seq))
+        self.ended([seq])
+        ledger.queued -= 1
+        ledger.counters.update(Counter({stats.FAILED: 1, f"{stats.FAILED}/{KILLED}": 1}))
