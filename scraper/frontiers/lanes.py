@@ -45,7 +45,7 @@ class Lane:
     def offer(self, entry: Entry, cap: int) -> None:
         """Takes a request into the window, or leaves it to the store where it comes after the window."""
         key = entry[:2]
-        if key < self.top:
+        if key <= self.top:  # equal: the last of the window, given back
             heapq.heappush(self.heap, entry)
             if len(self.heap) > 2 * cap:
                 self._trim(cap)
@@ -83,11 +83,12 @@ class Lanes:
         lane.offer(entry, self._cap)
         self._wake(lane)
 
-    def on_disk(self, name: str) -> None:
-        """A lane of which, after a start, everything is still in the store."""
+    def on_disk(self, name: str) -> Key:
+        """A lane of which the store has more than memory; what comes before the key returned belongs into memory."""
         lane = self._lane(name)
         lane.beyond = True
         self._wake(lane)
+        return lane.top
 
     def take(self, n: int, now: float) -> list[tuple[str, Entry]]:
         """Up to `n` requests that may be fetched now."""

@@ -30,6 +30,7 @@ from scraper.protocols import (
 from scraper.request import Request
 
 DRAINED_AT_ONCE = 2_000  # staged outputs that one commit makes visible
+PROMOTED_AT_ONCE = 500  # delayed requests that one lease puts back into their lanes
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class MemoryFrontier:
 
     async def lease(self, n: int) -> Leases:
         now = self._now()
-        for waiting in due_now(self._delayed, now, n):
+        for waiting in due_now(self._delayed, now, PROMOTED_AT_ONCE):
             self._lanes.add(waiting.child.lane, (waiting.rank, waiting.seq, waiting))
         leases = [self._leased_out(lane, entry[2]) for lane, entry in self._lanes.take(n, now)]
         self._queued -= len(leases)

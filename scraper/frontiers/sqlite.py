@@ -14,11 +14,11 @@ import orjson
 from scraper import stats
 from scraper.frontiers.checkpoints import Checkpoints
 from scraper.frontiers.delivered import Delivered
-from scraper.frontiers.lanes import Entry, Lane, Lanes
+from scraper.frontiers.lanes import Entry, Key, Lane, Lanes
 from scraper.frontiers.ledger import Ledger
 from scraper.frontiers.schema import Transaction, connect, in_words
 from scraper.frontiers.seen import Seen
-from scraper.frontiers.stages import Stages
+from scraper.frontiers.stages import Part, Stages
 from scraper.item import Record
 from scraper.protocols import (
     Batch,
@@ -36,6 +36,20 @@ from scraper.protocols import (
     Saved,
 )
 from scraper.request import Request
+
+# ruff: noqa: S608  # our own words only
+_FRESH = f"""FROM staged WHERE {Part.WHERE} AND kind IS NULL
+    AND (SELECT seq FROM seen WHERE seen.id = staged.id) = :seq + ordinal"""
+ADD_STAGED_TO_SEEN = f"""INSERT OR IGNORE INTO seen SELECT id, :seq + ordinal FROM staged
+    WHERE {Part.WHERE} AND kind IS NULL ORDER BY id, ordinal"""
+QUEUE_STAGED = (
+    f"INSERT INTO queue SELECT lane, rank, :seq + ordinal, id, page, 0, body {_FRESH} AND due <= :now"
+)
+DELAY_STAGED = (
+    f"INSERT INTO delayed SELECT due, :seq + ordinal, lane, rank, id, page, 0, body {_FRESH} AND due > :now"
+)
+STAGED_LANES = f"""SELECT lane, min(rank), :seq + min(ordinal) FROM staged
+    WHERE {Part.WHERE} AND kind IS NULL AND due <= :now GROUP BY lane"""
 
 PROMOTED_AT_ONCE = 500  # delayed requests that one lease puts back into their lanes
 
@@ -61,6 +75,9 @@ class Work:
     counters: Counter[str]
     delayed: int
     added: list[tuple[str, Entry]] = field(default_factory=list)
+    arrived: list[tuple[str, int, int]] = field(
+        default_factory=list
+    )  # lane, and the smallest rank and seq there
     fresh: set[bytes] = field(default_factory=set)
     items: list[tuple[int, Record]] = field(default_factory=list)
     lines: list[tuple[bytes, ...] | None] = field(default_factory=list)
@@ -85,6 +102,7 @@ class SqliteFrontier:
         self._leased: dict[int, Lease] = {}
         self._ledger = Ledger()
         self._delayed = 0
+        self._alone = 0  # seq of the suspect that was leased last
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -134,7 +152,7 @@ class SqliteFrontier:
         now = self._now()
         with in_words(self._path):
             next_delayed = self._promote(now) if self._delayed else None
-            leases = self._suspect() if self._delivered.suspects else self._next(n, now)
+            leases = self._suspect() if self._suspecting else self._next(n, now)
         due = [at for at in (self._lanes.next_due, next_delayed) if at is not None]
         finished = not (self._ledger.queued or self._ledger.staged or self._leased)
         return Leases(leases, min(due, default=None), finished)
@@ -147,6 +165,10 @@ class SqliteFrontier:
             self._delivered.out((lane, rank, seq) for lane, (rank, seq, _) in taken)
         return [self._leased_out(Row(lane, rank, seq, *stored)) for lane, (rank, seq, stored) in taken]
 
+    @property
+    def _suspecting(self) -> bool:
+        return bool(self._delivered.suspects) or self._alone in self._leased
+
     def _suspect(self) -> list[Lease]:
         """One of those that were out when the last process died, alone."""
         if self._leased:
@@ -155,6 +177,7 @@ class SqliteFrontier:
         with Transaction(self._base):
             self._delivered.out([(row.lane, row.rank, row.seq)])
         self._lanes.joined(row.lane)
+        self._alone = row.seq
         return [self._leased_out(row)]
 
     def _leased_out(self, row: Row) -> Lease:
@@ -260,7 +283,21 @@ class SqliteFrontier:
             self._lanes.left(page.lease.lane)
         for lane, entry in work.added:
             self._lanes.add(lane, entry)
+        for lane, rank, seq in work.arrived:
+            self._arrived(lane, (rank, seq))
         self._checkpoints.committed()
+
+    def _arrived(self, lane: str, first: Key) -> None:
+        """Requests came onto the disk past memory: those that belong into the lane's window are read into it."""
+        top = self._lanes.on_disk(lane)
+        if first < top:
+            rows = self._base.execute(
+                "SELECT rank, seq, id, parent, attempts, request FROM queue"
+                " WHERE lane = ? AND (rank, seq) < (?, ?) AND seq >= ?",
+                (lane, *top, first[1]),
+            ).fetchall()
+            for rank, seq, *stored in rows:
+                self._lanes.add(lane, (rank, seq, tuple(stored)))
 
     def _settle(self, pages: Sequence[Page], work: Work) -> None:
         """Takes the pages out of the queue and writes down what became of them."""
@@ -351,11 +388,31 @@ class SqliteFrontier:
 
     def _drain(self, work: Work) -> None:
         """Makes the next outputs of the oldest live stage visible: a commit stays bounded."""
-        page, outputs = self._stages.drain()
-        self._queue([(page, output) for output in outputs if isinstance(output, Child)], work)
-        records = [output for output in outputs if isinstance(output, Record)]
+        part = self._stages.next_part()
+        if part is None:
+            return
+        records = self._stages.records(part)
         self._keep(records, [None] * len(records), work)
-        work.ledger.staged -= len(outputs)
+        self._queue_staged(part, part.end - part.first - len(records), work)
+        work.ledger.staged -= part.end - part.first
+        self._stages.done(part)
+
+    def _queue_staged(self, part: Part, children: int, work: Work) -> None:
+        """As `_queue`, but inside the database: a page of a million links is not carried through memory again."""
+        told = {**part.range, "seq": work.ledger.seq + 1 - part.first, "now": self._now()}
+        fresh = self._base.execute(ADD_STAGED_TO_SEEN, told).rowcount
+        if not fresh:
+            work.counters[f"{stats.DROPPED}/duplicate"] += children
+            return
+        queued = self._base.execute(QUEUE_STAGED, told).rowcount
+        if queued < fresh:
+            work.delayed += self._base.execute(DELAY_STAGED, told).rowcount
+        work.arrived += self._base.execute(STAGED_LANES, told).fetchall()
+        work.ledger.seq += part.end - part.first
+        work.ledger.queued += fresh
+        work.counters[stats.QUEUED] += fresh
+        if fresh < children:
+            work.counters[f"{stats.DROPPED}/duplicate"] += children - fresh
 
     def _remember(self, batch: Batch) -> None:
         for owner, changed in batch.changes.items():
@@ -368,7 +425,8 @@ class SqliteFrontier:
         for feed, mark in batch.marks.items():
             self._base.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (feed, orjson.dumps(mark)))
         if batch.marks and not self._keep_items:
-            covered = min(mark["seq"] for mark in batch.marks.values())
+            marks = self._base.execute("SELECT mark FROM marks").fetchall()
+            covered = min(orjson.loads(mark)["seq"] for (mark,) in marks)
             self._base.execute("DELETE FROM items WHERE seq <= ?", (covered,))
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from scraper.item import Record
-from scraper.protocols import Child, Output
+from scraper.protocols import Output
 
 AT_ONCE = 2_000  # outputs that one commit makes visible, or deletes
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Outputs `first` … `end` - 1 of a page's stage."""
+
+    WHERE: ClassVar[str] = "page = :page AND ordinal >= :first AND ordinal < :end"
+
+    page: int
+    first: int
+    end: int
+
+    @property
+    def range(self) -> dict[str, int]:
+        return {"page": self.page, "first": self.first, "end": self.end}
 
 
 class Stages:
@@ -48,21 +64,27 @@ class Stages:
     def forget(self, page: int) -> None:
         self._open.pop(page, None)
 
-    def drain(self) -> tuple[int, list[Output]]:
-        """The next outputs of the oldest live stage, and its page's seq."""
+    def next_part(self) -> Part | None:
+        """The next outputs of the oldest live stage."""
         stage = self._base.execute(
             "SELECT page, drained FROM stages WHERE state = 'live' ORDER BY page LIMIT 1"
         ).fetchone()
         if stage is None:
-            return 0, []
+            return None
         page, drained = stage
+        last = self._base.execute("SELECT max(ordinal) FROM staged WHERE page = ?", (page,)).fetchone()[0]
+        return Part(page, drained, min(drained + AT_ONCE, -1 if last is None else last + 1))
+
+    def records(self, part: Part) -> list[Record]:
+        """The items among them, in order."""
         rows = self._base.execute(
-            "SELECT kind, id, lane, rank, due, body FROM staged WHERE page = ? AND ordinal >= ?"
-            " ORDER BY ordinal LIMIT ?",
-            (page, drained, AT_ONCE),
-        ).fetchall()
-        self._advance(page, drained + AT_ONCE, ended=len(rows) < AT_ONCE)
-        return page, [_output(*row) for row in rows]
+            f"SELECT id, kind, body FROM staged WHERE {Part.WHERE} AND kind IS NOT NULL ORDER BY ordinal",  # noqa: S608  # our own words
+            part.range,
+        )
+        return [Record(*row) for row in rows]
+
+    def done(self, part: Part) -> None:
+        self._advance(part.page, part.end, ended=part.end - part.first < AT_ONCE)
 
     def sweep(self) -> None:
         """Deletes the next part of a dropped stage, where there is one."""
@@ -90,7 +112,3 @@ def _row(page: int, ordinal: int, output: Output) -> tuple[Any, ...]:
     if isinstance(output, Record):
         return (page, ordinal, output.kind, output.item_id, None, 0, 0.0, output.json)
     return (page, ordinal, None, output.id, output.lane, -output.priority, output.not_before, output.request)
-
-
-def _output(kind: str | None, identity: bytes, lane: str, rank: int, due: float, body: bytes) -> Output:
-    return Record(identity, kind, body) if kind is not None else Child(identity, lane, -rank, due, "", body)
