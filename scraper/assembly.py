@@ -113,7 +113,7 @@ async def assemble(
     for memory in memories:
         memory.restore(saved.memory.get(memory.memory_name, {}))
 
-    bell, parser, intake = Bell(), Parser(spider), Intake(admit)
+    bell, parser, intake = Bell(), Parser(spider), Intake(admit, by_depth=settings.max_depth > 0)
     committer = Committer(
         frontier,
         feeds,

@@ -125,17 +125,19 @@ class Request:
             put(new, name, changes[name] if name in changes else getattr(self, name))
         return new
 
-    def encode(self) -> bytes:
-        """JSON of the fields that are not at their default; `decode` reads it back."""
+    def encode(self, *, url: str = "", depth: int = 0) -> bytes:
+        """JSON of the fields not at their default, for `decode`. `url`, `depth`: instead of its own."""
         values = STORED_VALUES(self)
-        # usual case: at most a callback and a depth
+        # usual case: at most a callback
         most = USUAL if values[USUAL:] == STORED_DEFAULTS[USUAL:] else len(values)
         kept: dict[str, Any] = {
             name: value
             for name, value, default in zip(STORED_NAMES[:most], values, STORED_DEFAULTS, strict=False)
             if value is not default and value != default
         }
-        kept["url"] = self.url
+        kept["url"] = url or self.url
+        if depth or self.depth:
+            kept["depth"] = depth or self.depth
         if self.body:
             kept["body"] = base64.b64encode(self.body).decode()  # type: ignore[arg-type]  # settled to bytes
         if self.ok:
@@ -188,8 +190,8 @@ FIELDS: tuple[str, ...] = tuple(field.name for field in fields(Request))
 DEFAULTS: tuple[tuple[str, Any], ...] = tuple(
     (field.name, "" if field.default is MISSING else field.default) for field in fields(Request)
 )
-USUAL = 2
+USUAL = 1
 _NOT_STORED = {"url", "callback", "depth", "body", "ok", "id", "attempt", "not_before", "delay"}
-STORED_NAMES = ("callback", "depth", *(name for name, _ in DEFAULTS if name not in _NOT_STORED))
+STORED_NAMES = ("callback", *(name for name, _ in DEFAULTS if name not in _NOT_STORED))
 STORED_DEFAULTS = tuple(dict(DEFAULTS)[name] for name in STORED_NAMES)
 STORED_VALUES = attrgetter(*STORED_NAMES)

@@ -18,12 +18,24 @@ _USERINFO = re.compile(r"^([^:/?#]*://)[^/?#]*@")
 _PASSWORD = re.compile(r"^([^:/?#]*://[^/?#:]*):[^/?#]*@")
 
 
+# what the parser hands back as it is: a plain host (no number, no punycode), no default port, no character to encode,
+# and (asked apart) no dot segment
+_PLAIN = re.compile(
+    r"https?://(?:127\.0\.0\.1|(?:(?!xn--)[a-z0-9][a-z0-9-]*\.)*(?!xn--)[a-z][a-z-]*)(?::(?!80/|443/)[1-9]\d{1,3})?/"
+    r"[A-Za-z0-9/_.~=&?+,;@!:$()*-]*"
+)
+
+
 class InvalidURL(ValueError):
     """Names a URL that can't be used and says why."""
 
 
 def normalize(url: str) -> str:
     """The one spelling of an absolute URL: URL Standard §4.4 and §4.5. Raises InvalidURL."""
+    if (
+        _PLAIN.fullmatch(url) and "/." not in url
+    ):  # usual case: nothing to change; a third of the parser's time
+        return url
     try:
         return ada_url.normalize_url(_well_formed(url))
     except ValueError:

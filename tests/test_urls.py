@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import ada_url
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scraper.urls import (
     InvalidURL,
@@ -188,3 +191,36 @@ def test_a_site_is_a_domain_and_all_below_it(host, allowed):
 
 def test_nothing_is_on_no_site():
     assert not same_site("example.com", frozenset())
+
+
+HOSTS = [
+    "a.com",
+    "127.0.0.1",
+    "localhost",
+    "a-b.co.uk",
+    "1.2.3.4",
+    "0x7f.1",
+    "xn--a.com",
+    "a..com",
+    "a.b-",
+    "1a.com",
+]
+HOSTS += ["-a.com", "a.c0m", "b.1", "127.0.0.1.com", "x.127.0.0.1", "foo.0x7f", "9.com", "0.a"]
+PORTS = ["", ":80", ":8080", ":443", ":81", ":0", ":99999"]
+
+
+@given(
+    st.sampled_from(["http", "https"]),
+    st.sampled_from(HOSTS),
+    st.sampled_from(PORTS),
+    st.text("abcxyz019.-:/?&=+~!$()*,;@_%AZ", max_size=12),
+)
+def test_the_short_cut_for_plain_urls_changes_nothing(scheme, host, port, rest):
+    url = f"{scheme}://{host}{port}/{rest}"
+    try:
+        expected = ada_url.normalize_url(url)
+    except ValueError:
+        with pytest.raises(InvalidURL):
+            normalize(url)
+    else:
+        assert normalize(url) == expected

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from multidict import CIMultiDict
 
@@ -26,8 +26,8 @@ class Page:
     body: Body = b""
 
 
-OneAnswer = Body | Page | BaseException | Callable[[Request], Any]  # Any: another answer, or an awaitable of one
-Answer = OneAnswer | list[OneAnswer]
+Computed = Callable[[Request], Any]  # gives back another answer, or an awaitable of one
+Answer = Body | Page | BaseException | Computed | Sequence["Body | Page | BaseException | Computed"]
 
 NOT_FOUND = Page(404, body="<h1>This site has no such page.</h1>")
 
@@ -89,12 +89,12 @@ async def _page(answer: Any, request: Request) -> Page:
         raise answer.with_traceback(None)  # the same one may be raised again and again
     if callable(answer):
         given = answer(request)
-        return await _page(await cast("Awaitable[Any]", given) if inspect.isawaitable(given) else given, request)
+        return await _page(await given if inspect.isawaitable(given) else given, request)
     return answer if isinstance(answer, Page) else Page(body=answer)
 
 
-def _in_turn(answer: Answer) -> list[OneAnswer]:
-    answers = list(answer) if isinstance(answer, list) else [answer]
+def _in_turn(answer: Answer) -> list[Any]:
+    answers = list(answer) if isinstance(answer, list | tuple) else [answer]
     if not answers:
         raise ValueError("A list of answers needs at least one: the last one stays.")
     return answers

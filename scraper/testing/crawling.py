@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 import orjson
-from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from scraper import stats
-from scraper.crawler import Crawler, Job, Result
+from scraper.crawler import Crawler
+from scraper.job import Job, Result
 from scraper.protocols import Client
 from scraper.request import Request
 from scraper.runs import Run
@@ -107,7 +107,8 @@ async def crawl(
         )
         result = await Crawler(job).run()
         items = _lines(seen)
-    return Crawl(result, items, _lines(result.folder / "rejected.jsonl"), getattr(client, "requests", []), events)
+    asked = list(getattr(client, "requests", ()))
+    return Crawl(result, items, _lines(result.folder / "rejected.jsonl"), asked, events)
 
 
 def _settings(spider: Spider, given: Mapping[str, Any] | Sequence[str]) -> Settings:
@@ -121,7 +122,7 @@ def _captured(*, show: bool) -> Iterator[list[Event]]:
     if show:
         yield []
         return
-    with capture_logs(processors=[merge_contextvars]) as events:
+    with capture_logs() as events:
         yield events
 
 
