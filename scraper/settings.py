@@ -58,7 +58,10 @@ class Part(BaseModel):
 
 
 class Timeouts(Part):
-    """Seconds. `read` is the longest silence, headers included; `pool` the wait for a slot on the wire."""
+    """Seconds. `read` is the longest silence, headers included; `pool` the wait for a slot on the wire.
+
+    `write` holds where the client's library has such a limit; aiohttp has none, there `total` bounds it.
+    """
 
     connect: Seconds = 5
     read: Seconds = 20

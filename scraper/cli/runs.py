@@ -61,13 +61,14 @@ def add_to(app: typer.Typer) -> None:
 def _described(run: Run) -> dict[str, Any]:
     info = run.info
     gone = info.state == "running" and not run.alive
+    counters = Archive(run.database).counters() if run.database.is_file() else info.counters
     return {
         "run": info.id,
         "spider": info.spider,
         "state": "crashed" if gone else info.state,
-        "pages": info.counters.get(stats.DONE, 0),
-        "failed": info.counters.get(stats.FAILED, 0),
-        "items": info.counters.get(stats.ITEMS, 0),
+        "pages": counters.get(stats.DONE, 0),
+        "failed": counters.get(stats.FAILED, 0),
+        "items": counters.get(stats.ITEMS, 0),
         "started": info.started,
         "ended": info.ended,
     }

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import orjson
 
+from scraper.frontiers.ledger import Ledger
 from scraper.frontiers.schema import in_words
 
 
@@ -35,6 +36,12 @@ class Archive:
         with self._open() as base:
             for row in base.execute("SELECT url, why, status, attempts, at FROM dead ORDER BY seq"):
                 yield DeadLetter(*row)
+
+    def counters(self) -> Counter[str]:
+        """As of the last commit."""
+        with self._open() as base:
+            row = base.execute("SELECT state FROM ledger").fetchone()
+        return Ledger.decode(row[0]).counters if row else Counter()
 
     def waiting_methods(self) -> Counter[str]:
         """Which callbacks and errbacks the queue waits for, and how often."""
