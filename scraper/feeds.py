@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from scraper.item import REJECTED, Record
-from scraper.protocols import Frontier, Sink
+from scraper.protocols import ItemLog, Sink
 from scraper.sinks.files import FeedLost
 
 log = structlog.get_logger()
@@ -97,11 +97,11 @@ class Feeds:
 
     # ── the beginning and the end ────────────────────────────────────────────────────────────────────
 
-    async def catch_up(self, marks: Mapping[str, Any], frontier: Frontier) -> None:
+    async def catch_up(self, marks: Mapping[str, Any], kept: ItemLog) -> None:
         """Takes every feed back to its mark and appends what the run has committed since."""
         for feed in self._feeds:
             self._take_back(feed, marks.get(feed.name))
-            await self._append_later(feed, frontier)
+            await self._append_later(feed, kept)
 
     def _take_back(self, feed: Feed, mark: Any) -> None:
         if mark is not None:
@@ -116,8 +116,8 @@ class Feeds:
         feed.covered = 0
         feed.sink.start()
 
-    async def _append_later(self, feed: Feed, frontier: Frontier) -> None:
-        while items := await frontier.items(feed.covered, READ_AT_ONCE):
+    async def _append_later(self, feed: Feed, kept: ItemLog) -> None:
+        while items := await kept.items(feed.covered, READ_AT_ONCE):
             feed.sink.append(
                 [line for _, record in items if feed.takes(record) for line in self._again(feed, record)]
             )

@@ -221,7 +221,13 @@ class Saved:
     seeds_ended: bool = False
 
 
-class Frontier(Protocol):
+class ItemLog(Protocol):
+    """A run's items, in the order of their commits."""
+
+    async def items(self, after: int, limit: int) -> Sequence[tuple[int, Record]]: ...
+
+
+class Frontier(ItemLog, Protocol):
     """What to fetch next, what has been seen, and the one place where results become durable."""
 
     async def saved(self) -> Saved: ...
@@ -237,7 +243,6 @@ class Frontier(Protocol):
     async def renew(self, leases: Sequence[Lease]) -> Sequence[Lease]:
         """Says that these are still being worked on; returns those that another worker has now."""
 
-    async def items(self, after: int, limit: int) -> Sequence[tuple[int, Record]]: ...
     def counts(self) -> Counts: ...
     async def close(self) -> None: ...
 

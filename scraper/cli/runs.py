@@ -1,7 +1,8 @@
-"""Commands about runs: runs, failed."""
+"""Commands about runs: runs, failed, retry, export."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,9 +16,12 @@ from rich.table import Table
 from scraper import stats
 from scraper.cli.figures import count, printable
 from scraper.errors import RunError
+from scraper.feeds import Feed, Feeds
 from scraper.frontiers.archive import Archive
+from scraper.frontiers.revival import revive
 from scraper.project import Project
 from scraper.runs import Run, Runs
+from scraper.sinks.choose import check_writable, make_sink, parse_feed
 
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
@@ -37,10 +41,7 @@ def runs(as_json: AsJson = False) -> None:
 
 def failed(run: Annotated[str, typer.Argument(help="The run.")], as_json: AsJson = False) -> None:
     """List the pages of a run that failed for good: the dead letters."""
-    found = Runs(Project.find().root).get(run)
-    if not found.database.is_file():
-        raise RunError(f"Run {run} was in memory: nothing of it was kept.")
-    letters = list(Archive(found.database).dead_letters())
+    letters = list(Archive(_on_disk(run).database).dead_letters())
     if as_json:
         _print_json(asdict(letter) for letter in letters)
         return
@@ -53,9 +54,59 @@ def failed(run: Annotated[str, typer.Argument(help="The run.")], as_json: AsJson
     Console().print(table)
 
 
+def retry(
+    run: Annotated[str, typer.Argument(help="The run.")],
+    reason: Annotated[
+        str | None, typer.Option("--reason", help="Only those that failed for this reason.")
+    ] = None,
+) -> None:
+    """Put a run's dead letters back into its queue; `scrape resume` fetches them."""
+    found = _on_disk(run)
+    with found.locked():
+        revived = revive(found.database, reason)
+        if revived:
+            found.info = found.info.model_copy(update={"state": "stopped", "reason": "retry"})
+            found.save()
+    now = f" Now: scrape resume {run}" if revived else ""
+    typer.echo(f"Put back {revived} request{'' if revived == 1 else 's'}.{now}")
+
+
+def export(
+    run: Annotated[str, typer.Argument(help="The run.")],
+    output: Annotated[
+        list[str], typer.Option("-o", "--output", metavar="[ITEM:]FILE", help="As crawl takes it.")
+    ],
+    append: Annotated[bool, typer.Option("--append")] = False,
+) -> None:
+    """Write a run's items to files, without crawling again."""
+    found = _on_disk(run)
+    if not found.info.settings.get("feeds", {}).get("keep_items", True):
+        raise RunError(f"Run {run} was told to forget its items (feeds.keep_items = false).")
+    specs = [parse_feed(text) for text in output]
+    for spec in specs:
+        check_writable(spec)
+    feeds = Feeds([Feed(str(spec), make_sink(spec, append=append), spec.kind) for spec in specs], sync=0)
+    asyncio.run(_written(feeds, Archive(found.database)))
+
+
+async def _written(feeds: Feeds, items: Archive) -> None:
+    try:
+        await feeds.catch_up({}, items)
+        await feeds.finish()
+    finally:
+        feeds.close()
+
+
 def add_to(app: typer.Typer) -> None:
-    app.command()(runs)
-    app.command()(failed)
+    for command in (runs, failed, retry, export):
+        app.command()(command)
+
+
+def _on_disk(run: str) -> Run:
+    found = Runs(Project.find().root).get(run)
+    if not found.database.is_file():
+        raise RunError(f"Run {run} was in memory: nothing of it was kept.")
+    return found
 
 
 def _described(run: Run) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import orjson
 
 from scraper.frontiers.ledger import Ledger
 from scraper.frontiers.schema import in_words
+from scraper.item import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,14 @@ class Archive:
         with self._open() as base:
             row = base.execute("SELECT state FROM ledger").fetchone()
         return Ledger.decode(row[0]).counters if row else Counter()
+
+    async def items(self, after: int, limit: int) -> Sequence[tuple[int, Record]]:
+        """As the frontier's: so that a feed can be written from a run that nobody works on."""
+        with self._open() as base:
+            rows = base.execute(
+                "SELECT seq, id, kind, json FROM items WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
+            )
+            return [(seq, Record(identity, kind, json)) for seq, identity, kind, json in rows]
 
     def waiting_methods(self) -> Counter[str]:
         """Which callbacks and errbacks the queue waits for, and how often."""
