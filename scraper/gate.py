@@ -9,6 +9,8 @@ from collections import deque
 from scraper.errors import PoolTimeout
 from scraper.protocols import Clock
 
+SOONEST = 0.001  # seconds: two clocks measure, a wait may be over on one a moment before the other
+
 
 class Gate:
     """`slots`: requests on the wire at once. `patience`: seconds that the first in line waits for a slot
@@ -55,7 +57,7 @@ class Gate:
     def leave(self, lane: str) -> None:
         self._free += 1
         self._clock.leave(lane)
-        if lane in self._queues:
+        if lane in self._queues and lane not in self._alarms:  # it waited for one of its own to come back
             self._starved.setdefault(lane)
         while self._free and self._starved:
             first = next(iter(self._starved))
@@ -78,7 +80,7 @@ class Gate:
             wait = self._clock.wait(lane)
             if wait > 0:
                 if wait < math.inf:  # else one of its own comes back, and asks for the next
-                    self._alarm(lane, wait)
+                    self._alarm(lane, max(wait, SOONEST))
                 return
             if not self._free:
                 self._starved.setdefault(lane)
