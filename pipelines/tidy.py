@@ -1,6 +1,6 @@
 """Tidy: trims white space around every text of an item.
 
-    pipelines = ["pipelines.tidy:Tidy"]
+pipelines = ["pipelines.tidy:Tidy"]
 """
 
 from typing import Any

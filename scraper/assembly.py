@@ -85,6 +85,13 @@ async def assemble(
     """Builds the machine of a crawl; `stack` closes it. Raises UsageError for what a person must put right."""
     settings, spider, stats = job.settings, job.spider, Stats()
     clock = HostClock(_limits(settings))
+    # whatever can be wrong with the parts is found before a file is touched
+    client: Client = job.client or build(settings.client, settings, CLIENTS, "client")
+    middlewares = build_all(settings.middlewares, settings, MIDDLEWARES, "middlewares")
+    pipelines = build_all(settings.pipelines, settings, {}, "pipelines")
+    for part in (client, *middlewares, *pipelines):
+        if hasattr(part, "__aenter__"):
+            await stack.enter_async_context(part)
     feeds = Feeds(
         _open_feeds(job, run, runs, specs), sync=settings.feeds.sync, can_rewrite=settings.feeds.keep_items
     )
@@ -94,13 +101,6 @@ async def assemble(
     stats.counters.update(saved.counters)
     await feeds.catch_up(saved.marks, frontier)
     await frontier.commit(Batch(marks=feeds.first_marks()))
-
-    client: Client = job.client or build(settings.client, settings, CLIENTS, "client")
-    middlewares = build_all(settings.middlewares, settings, MIDDLEWARES, "middlewares")
-    pipelines = build_all(settings.pipelines, settings, {}, "pipelines")
-    for part in (client, *middlewares, *pipelines):
-        if hasattr(part, "__aenter__"):
-            await stack.enter_async_context(part)
 
     gate = Gate(clock, slots=settings.concurrency, patience=settings.timeouts.pool)
     door = Door(timeouts=settings.timeouts, max_body=settings.max_body)

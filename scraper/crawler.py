@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -11,7 +12,7 @@ from typing import Any
 import structlog
 
 from scraper.assembly import Machine, assemble
-from scraper.errors import PipelineError, StorageError
+from scraper.errors import FeedError, PipelineError, StorageError, UsageError
 from scraper.job import Job, Progress, Result
 from scraper.protocols import Batch
 from scraper.resuming import source_of
@@ -65,8 +66,17 @@ class Crawler:
         specs = [parse_feed(text) for text in self._job.feeds]
         for spec in specs:
             check_writable(spec)
+        _check_distinct(specs)
         run = self._job.resume or self._new_run(specs)
         self._run_id = run.info.id
+        try:
+            return await self._in(run, specs)
+        except UsageError:
+            if self._machine is None and self._job.resume is None:
+                shutil.rmtree(run.folder)  # it never began
+            raise
+
+    async def _in(self, run: Run, specs: Sequence[FeedSpec]) -> Result:
         with (
             run.locked(),
             structlog.contextvars.bound_contextvars(run=run.info.id, spider=self._job.spider.name),
@@ -161,6 +171,13 @@ class Crawler:
             return 130
         too_many = machine.stats.failed_share > self._job.settings.max_failed
         return 1 if state == "crashed" or machine.seeder.failed or too_many else 0
+
+
+def _check_distinct(specs: Sequence[FeedSpec]) -> None:
+    paths = [spec.path for spec in specs]
+    for path in paths:
+        if paths.count(path) > 1:
+            raise FeedError(f"Two -o write to {path or 'standard output'}: give each a file of its own.")
 
 
 def _note(run: Run, state: State, **more: Any) -> None:

@@ -20,13 +20,27 @@ REJECTED = "!rejected"  # the kind under which a run keeps what was rejected; no
 class ItemMeta(ModelMetaclass):
     """Calling an item class never raises for bad values: the page goes on, the exporter rejects the item."""
 
-    def __call__(cls, *args: Any, **values: Any) -> Any:  # noqa: N805  # a metaclass
+    def __call__(cls, /, *args: Any, **values: Any) -> Any:  # noqa: N805  # a metaclass
         try:
             return super().__call__(*args, **values)
         except ValidationError as error:
-            item = cls.model_construct(**values)  # type: ignore[attr-defined]  # every class here is a model
-            item._invalid = error
-            return item
+            return _unchecked(cls, values, error)
+
+
+def _unchecked(model: Any, values: dict[str, Any], error: ValidationError) -> Any:
+    """An instance that holds the values as they came and knows what is wrong with them; no user code is run."""
+    optional = {name: field for name, field in model.model_fields.items() if not field.is_required()}
+    defaults = {
+        name: field.get_default(call_default_factory=True, validated_data=values)
+        for name, field in optional.items()
+    }
+    private = {name: attribute.get_default() for name, attribute in model.__private_attributes__.items()}
+    item = model.__new__(model)
+    object.__setattr__(item, "__dict__", defaults | values)
+    object.__setattr__(item, "__pydantic_fields_set__", set(values))
+    object.__setattr__(item, "__pydantic_extra__", None)
+    object.__setattr__(item, "__pydantic_private__", private | {"_invalid": error})
+    return item
 
 
 class Item(BaseModel, metaclass=ItemMeta):
@@ -80,7 +94,8 @@ def field_names(item: Any) -> list[str] | None:
         by_alias = model.model_config.get("serialize_by_alias")
         shown = {name: field for name, field in model.model_fields.items() if not field.exclude}
         named = [(field.serialization_alias if by_alias else None) or name for name, field in shown.items()]
-        return [*named, *model.model_computed_fields]
+        computed = model.model_computed_fields.items()
+        return [*named, *((field.alias if by_alias else None) or name for name, field in computed)]
     if dataclasses.is_dataclass(item):
         return [field.name for field in dataclasses.fields(item)]
     return None
@@ -97,6 +112,8 @@ def encode_item(item: Any) -> bytes:
 
 def _plain(value: Any) -> Any:
     """What JSON has no word for, as people expect it: a Decimal as a string, a set as a list."""
+    if isinstance(value, Item) and value._invalid is not None:
+        raise value._invalid
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if isinstance(value, set | frozenset):
@@ -110,6 +127,8 @@ def _plain(value: Any) -> Any:
 
 def problems(error: Exception) -> list[dict[str, str]]:
     """What is wrong with an item, field by field, in words."""
+    if isinstance(error.__cause__, ValidationError):  # an item inside a dict
+        error = error.__cause__
     if isinstance(error, ValidationError):
         return [
             {

@@ -38,6 +38,18 @@ class Project:
         )
 
     @classmethod
+    def with_runs(cls) -> Project:
+        """As `find`; where there is no project, the nearest folder in which `scrape run` has left runs."""
+        try:
+            return cls.find()
+        except ProjectError:
+            here = Path.cwd()
+            for folder in (here, *here.parents):
+                if (folder / ".scrape" / "runs").is_dir():
+                    return cls(folder)
+            raise
+
+    @classmethod
     def around(cls, file: Path) -> Project:
         """The project that a single file belongs to, or the folder it lies in."""
         try:

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import portalocker
+import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scraper.errors import RunError, StorageError
 from scraper.version import __version__
+
+log = structlog.get_logger()
 
 State = Literal["running", "finished", "waiting", "stopped", "interrupted", "crashed"]
 RESUMABLE: tuple[State, ...] = ("running", "waiting", "stopped", "interrupted", "crashed")
@@ -146,20 +149,24 @@ class Runs:
         """Newest first."""
         if not self._folder.is_dir():
             return []
-        runs = [_read(folder) for folder in self._folder.iterdir() if (folder / "run.json").is_file()]
+        runs = []
+        for folder in self._folder.iterdir():
+            if (folder / "run.json").is_file():
+                try:
+                    runs.append(_read(folder))
+                except RunError as error:
+                    log.warning("a run is left out", problem=str(error))
         return sorted(runs, key=lambda run: run.info.started, reverse=True)
 
     def latest_resumable(self, spider: str | None = None) -> Run:
         """The newest run that did not finish. Raises RunError where there is none."""
         of = f" of spider {spider!r}" if spider else ""
-        for run in self.all():
-            if spider in (None, run.info.spider):
-                if run.info.resumable:
-                    return run
-                raise RunError(
-                    f"The latest run{of}, {run.info.id}, is {run.info.state}: there is nothing to resume."
-                )
-        raise RunError(f"There is no run{of} to resume.")
+        runs = [run for run in self.all() if spider in (None, run.info.spider)]
+        for run in runs:
+            if run.info.resumable:
+                return run
+        latest = f" The latest, {runs[0].info.id}, is {runs[0].info.state}." if runs else ""
+        raise RunError(f"There is no run{of} to resume.{latest}")
 
     # ── who wrote a feed last ────────────────────────────────────────────────────────────────────────
 

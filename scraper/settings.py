@@ -5,6 +5,8 @@ Defaults < settings.toml < `Spider.custom_settings` < environment `SCRAPER_…` 
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
 import tomllib
@@ -17,7 +19,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -25,16 +26,22 @@ from pydantic_settings import (
 from scraper.errors import SettingsError
 
 PREFIX = "SCRAPER_"
+ENVIRONMENT = "environment"
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
-DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|)")
+DURATION = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)(ms|s|m|h|d|)")
 
 
 def duration(text: str) -> float:
     """Seconds in `10m`, `30s`, `1h30m`, `2d`, `500ms` or `90`. Raises ValueError in words."""
-    text = text.strip().lower()
-    if not re.fullmatch(rf"(?:{DURATION.pattern})+", text):
-        raise ValueError(f"{text!r} is no duration: write it as 90, 30s, 10m or 1h30m")
-    return sum(float(number) * UNITS[unit] for number, unit in DURATION.findall(text))
+    rest, seconds = text.strip().lower(), 0.0
+    while match := DURATION.match(rest):
+        seconds += float(match[1]) * UNITS[match[2]]
+        rest = rest[match.end() :]
+        if not rest:
+            return seconds
+        if not match[2]:
+            break  # a number without a unit ends it
+    raise ValueError(f"{text!r} is no duration: write it as 90, 30s, 10m or 1h30m")
 
 
 def _seconds(value: Any) -> Any:
@@ -195,11 +202,20 @@ def load(layers: Sequence[Layer]) -> Loaded:
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for layer in layers:
-        _lay(merged, layer.values, layer.name, origins)
+        _lay(merged, _spelled_out(layer), layer.name, origins)
+    wrong = [_no_setting(key, origins) for key in merged if key not in Settings.model_fields]
     try:
-        return Loaded(Settings(**merged), origins)
+        settings = Settings(**{key: value for key, value in merged.items() if key in Settings.model_fields})
     except ValidationError as error:
-        raise SettingsError(_in_words(error, origins)) from None
+        wrong += _in_words(error, origins)
+    if wrong:
+        raise SettingsError("\n".join(wrong))
+    return Loaded(settings, origins)
+
+
+def _spelled_out(layer: Layer) -> Mapping[str, Any]:
+    """`frontier = "memory"` as the table that it is short for."""
+    return {key: _frontier(value) if key == "frontier" else value for key, value in layer.values.items()}
 
 
 def toml_layer(path: Path) -> Layer:
@@ -210,15 +226,17 @@ def toml_layer(path: Path) -> Layer:
 
 
 def environment_layer() -> Layer:
-    """`SCRAPER_CONCURRENCY`, `SCRAPER_TIMEOUTS__READ` …; one that names no setting is an error."""
-    known = {name.upper() for name in Settings.model_fields}
-    for variable in os.environ:
-        head = variable.removeprefix(PREFIX).split("__")[0]
-        if variable.startswith(PREFIX) and head.upper() not in known:
-            raise SettingsError(
-                f"Environment variable {variable} names no setting.{_guess(head.lower(), known)}"
-            )
-    return Layer("environment", EnvSettingsSource(Settings)())
+    """`SCRAPER_CONCURRENCY=50`, `SCRAPER_TIMEOUTS__READ=30s` …, read as `-s` reads its values."""
+    values: dict[str, Any] = {}
+    for variable, text in sorted(os.environ.items()):
+        if not variable.startswith(PREFIX):
+            continue
+        steps = variable.removeprefix(PREFIX).lower().split("__")
+        if steps[0] not in Settings.model_fields:
+            guess = _guess(steps[0], set(Settings.model_fields))
+            raise SettingsError(f"Environment variable {variable} names no setting.{guess}")
+        _lay(values, _toml_line(".".join(steps), text, variable), "", {})
+    return Layer(ENVIRONMENT, values)
 
 
 def override_layer(pairs: Sequence[str]) -> Layer:
@@ -245,15 +263,13 @@ def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]
             yield prefix + key, value
 
 
-def _toml_line(key: str, text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(f"{key} = {text}")
-    except tomllib.TOMLDecodeError:
-        quoted = text.replace("\\", "\\\\").replace('"', '\\"')
-    try:
-        return tomllib.loads(f'{key} = "{quoted}"')
-    except tomllib.TOMLDecodeError:
-        raise SettingsError(f"-s takes key=value, such as -s timeouts.read=30; got {key}={text}.") from None
+def _toml_line(key: str, text: str, name: str = "-s") -> dict[str, Any]:
+    """`key = text` as a line of TOML; text that is no value of TOML is a string."""
+    if "\n" not in key + text and not key.lstrip().startswith("["):
+        for value in (text, json.dumps(text)):
+            with contextlib.suppress(tomllib.TOMLDecodeError):
+                return tomllib.loads(f"{key} = {value}")
+    raise SettingsError(f"{name} takes key=value, such as -s timeouts.read=30; got {key}={text}.")
 
 
 def _lay(
@@ -264,24 +280,35 @@ def _lay(
             _lay(under.setdefault(key, {}), value, name, origins, f"{prefix}{key}.")
         else:
             under[key] = value
-        origins[prefix + key] = name
+            origins[prefix + key] = name
 
 
-def _in_words(error: ValidationError, origins: Mapping[str, str]) -> str:
+def _in_words(error: ValidationError, origins: Mapping[str, str]) -> list[str]:
     lines = []
     for part in error.errors(include_url=False):
         path = [str(step) for step in part["loc"]]
         key = ".".join(path)
-        origin = next(
-            (origins[".".join(path[:n])] for n in range(len(path), 0, -1) if ".".join(path[:n]) in origins),
-            "?",
-        )
         if part["type"] == "extra_forbidden":
-            lines.append(f"{origin}: there is no setting {key!r}.{_guess(key, _all_keys())}")
-        else:
-            what = part["msg"].removeprefix("Value error, ")
-            lines.append(f"{origin}: {key} = {part['input']!r}: {what[0].lower()}{what[1:]}.")
-    return "\n".join(lines)
+            lines.append(_no_setting(key, origins))
+            continue
+        what = part["msg"].removeprefix("Value error, ")
+        value = "…" if path[0] == "proxies" else repr(part["input"])  # a proxy's URL may hold a password
+        lines.append(f"{_origin(path, origins)}: {key} = {value}: {what[0].lower()}{what[1:]}.")
+    return lines
+
+
+def _no_setting(key: str, origins: Mapping[str, str]) -> str:
+    return f"{_origin(key.split('.'), origins)}: there is no setting {key!r}.{_guess(key, _all_keys())}"
+
+
+def _origin(path: Sequence[str], origins: Mapping[str, str]) -> str:
+    """The layer that set the key, a table that it is in, or something in it."""
+    above = [".".join(path[:n]) for n in range(len(path), 0, -1)]
+    below = [key for key in origins if key.startswith(above[0] + ".")] if above else []
+    found = next((key for key in (*above, *below) if key in origins), None)
+    if found is None:
+        return "settings"
+    return PREFIX + found.upper().replace(".", "__") if origins[found] == ENVIRONMENT else origins[found]
 
 
 def _all_keys() -> set[str]:

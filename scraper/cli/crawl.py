@@ -110,7 +110,7 @@ def resume(
     log: LogFormat = None,
 ) -> None:
     """Go on with a run that was interrupted, stopped, killed, or is waiting."""
-    project = Project.find()
+    project = Project.with_runs()
     runs = Runs(project.root)
     settings = [*(setting or []), *([f"log={log}"] if log else [])]
     found = runs.get(run) if run else runs.latest_resumable()

@@ -28,7 +28,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 def runs(as_json: AsJson = False) -> None:
     """List this project's runs, newest first."""
-    rows = [_described(run) for run in Runs(Project.find().root).all()]
+    rows = [_described(run) for run in Runs(Project.with_runs().root).all()]
     if as_json:
         _print_json(rows)
         return
@@ -103,7 +103,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _on_disk(run: str) -> Run:
-    found = Runs(Project.find().root).get(run)
+    found = Runs(Project.with_runs().root).get(run)
     if not found.database.is_file():
         raise RunError(f"Run {run} was in memory: nothing of it was kept.")
     return found

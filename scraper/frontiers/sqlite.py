@@ -167,7 +167,7 @@ class SqliteFrontier:
 
     @property
     def _suspecting(self) -> bool:
-        return bool(self._delivered.suspects) or self._alone in self._leased
+        return bool(self._delivered.suspects or self._alone)
 
     def _suspect(self) -> list[Lease]:
         """One of those that were out when the last process died, alone."""
@@ -179,6 +179,10 @@ class SqliteFrontier:
         self._lanes.joined(row.lane)
         self._alone = row.seq
         return [self._leased_out(row)]
+
+    def _exonerate(self, seq: int) -> None:
+        if seq == self._alone:
+            self._alone = 0
 
     def _leased_out(self, row: Row) -> Lease:
         lease = Lease(Request.decode(row.request, id=row.id, attempt=row.attempts + 1), row.lane, row)
@@ -224,6 +228,7 @@ class SqliteFrontier:
         for lease in leases:
             row: Row = lease.key
             if self._leased.pop(row.seq, None) is not None:
+                self._exonerate(row.seq)
                 with in_words(self._path):
                     self._stages.drop(row.seq)
                     self._delivered.ended([row.seq])
@@ -279,6 +284,7 @@ class SqliteFrontier:
         self._seen.committed(work.fresh)
         for page in pages:
             del self._leased[page.lease.key.seq]
+            self._exonerate(page.lease.key.seq)
             self._stages.forget(page.lease.key.seq)
             self._lanes.left(page.lease.lane)
         for lane, entry in work.added:

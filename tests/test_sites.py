@@ -1,0 +1,137 @@
+"""Real web sites, as Debian's -doc packages hold them: a crawl gets exactly the pages that links lead to.
+
+`pytest -m sites`. What is right is known from ../shared/sites/oracle, made with other parsers and with `wget -r`.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+SITES = Path(__file__).parents[2] / "shared" / "sites"
+MOST_MEMORY = 200  # MB, at the crawl's peak
+SPIDER = """
+from scraper import Request, Spider
+
+
+class Site(Spider):
+    allowed_domains = ["127.0.0.1"]
+    url: str
+
+    async def start(self):
+        yield Request(self.url)
+
+    def parse(self, response):
+        if response.headers["Content-Type"].startswith("text/html"):
+            yield {"url": response.url}
+            yield from response.follow_all("a, area")
+"""
+NGINX = """
+daemon off; master_process off; pid {work}/pid; error_log stderr; events {{ worker_connections 500; }}
+http {{
+  include /etc/nginx/mime.types; access_log off; keepalive_requests 1000000;
+  client_body_temp_path {work}/1; proxy_temp_path {work}/2; fastcgi_temp_path {work}/3; uwsgi_temp_path {work}/4;
+  scgi_temp_path {work}/5;
+  server {{ listen 127.0.0.1:{port}; root {root}; }}
+}}
+"""
+
+pytestmark = [pytest.mark.sites, pytest.mark.timeout(300)]
+
+
+# ── a site on this machine ───────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory) -> Path:
+    if not (SITES / "get").is_file():
+        pytest.skip("../shared/sites is not here.")
+    if shutil.which("apt-get") is None:
+        pytest.skip("apt-get, which fetches the sites, is not here.")
+    return tmp_path_factory.mktemp("sites")
+
+
+def oracle(package: str) -> dict[str, Any]:
+    """{root, start, pages, missing, …}; the handbook's is of its English edition."""
+    (file,) = (SITES / "oracle").glob(f"{package}*.json")
+    known: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return known
+
+
+@contextmanager
+def serving(root: Path, work: Path) -> Iterator[str]:
+    """The folder's files on loopback: by nginx where there is one, else by Python."""
+    work.mkdir()
+    port = free_port()
+    if shutil.which("nginx"):
+        (work / "nginx.conf").write_text(NGINX.format(work=work, port=port, root=root))
+        command = ["nginx", "-c", str(work / "nginx.conf")]
+    else:
+        command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "-d", str(root), str(port)]
+    with (work / "log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        wait_for(port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def wait_for(port: int) -> None:
+    """Connects until somebody answers; pytest's timeout ends it otherwise."""
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+
+
+# ── a crawl of it ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def crawl(url: str, folder: Path) -> tuple[dict[str, Any], list[str], float]:
+    """How it ended, the HTML pages it got, and the most memory it took, in MB."""
+    (folder / "site.py").write_text(SPIDER)
+    arguments = ["run", "site.py", "-a", f"url={url}", "-o", "pages.jsonl", "--log", "json"]
+    with (folder / "log").open("w") as log:
+        crawler = subprocess.Popen([sys.executable, "-m", "scraper", *arguments], cwd=folder, stderr=log)
+        _, status, usage = os.wait4(crawler.pid, 0)
+    crawler.returncode = os.waitstatus_to_exitcode(status)
+    event = json.loads((folder / "log").read_text().splitlines()[-1])
+    pages = [json.loads(line)["url"] for line in (folder / "pages.jsonl").read_text("utf-8").splitlines()]
+    return event, [urlsplit(page).path for page in pages], usage.ru_maxrss / 1024
+
+
+@pytest.mark.parametrize(
+    ("package", "html", "others"),
+    [("debian-handbook", 127, 0), ("postgresql-doc-15", 1169, 0), ("linux-doc-6.1", 3062, 3061)],
+)
+def test_a_crawl_gets_exactly_the_pages_that_links_lead_to(unpacked, tmp_path, package, html, others):
+    known = oracle(package)
+    folder = unpacked / package
+    subprocess.run([SITES / "get", package, folder], check=True, timeout=240, stdout=subprocess.DEVNULL)
+    with serving(folder / known["root"], tmp_path / "server") as site:
+        event, pages, memory = crawl(site + known["start"], tmp_path)
+    print(f"{package}: {event['done']} pages in {event['seconds']:.1f} s, {memory:.0f} MB")
+    assert (event["state"], event["exit_code"]) == ("finished", 0)
+    assert len(pages) == html
+    assert set(pages) == set(known["pages"])
+    assert event["done"] == html + others
+    assert event["failed_reasons"] == ({"status 404": len(known["missing"])} if known["missing"] else {})
+    assert memory < MOST_MEMORY
