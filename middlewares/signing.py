@@ -1,7 +1,7 @@
 """Signing: adds a header that some sites want on every request.
 
 middlewares = ["redirect", "retry", "robots", "cookies", "headers", { use = "middlewares.signing:Signing", key = "…" }, "proxies"]
-"""
+"""  # noqa: E501  # a line to copy
 
 import hmac
 

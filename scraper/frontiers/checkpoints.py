@@ -12,6 +12,8 @@ import sqlite3
 import time
 from pathlib import Path
 
+from scraper.frontiers.schema import in_words
+
 EVERY = 1.0  # seconds
 LARGEST = 64 * 1024 * 1024  # bytes
 
@@ -28,20 +30,22 @@ class Checkpoints:
         now = time.monotonic()
         if now - self._last >= EVERY and (self._task is None or self._task.done()):
             self._last = now
-            self._finish()
             mode = "RESTART" if self._log.stat().st_size > LARGEST else "PASSIVE"
             self._task = asyncio.get_running_loop().create_task(
                 asyncio.to_thread(_checkpoint, self._path, mode)
             )
 
-    def _finish(self) -> None:
-        if self._task is not None:
+    def check(self) -> None:
+        """Raises StorageError where the last checkpoint failed: a full disk is the crawl's failure."""
+        if self._task is not None and self._task.done():
             task, self._task = self._task, None
-            task.result()  # a checkpoint that failed (disk full) is the crawl's failure
+            with in_words(self._path):
+                task.result()
 
     async def close(self) -> None:
         if self._task is not None:
-            await self._task
+            await asyncio.wait([self._task])
+            self.check()
 
 
 def _checkpoint(path: Path, mode: str) -> None:

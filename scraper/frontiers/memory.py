@@ -91,11 +91,11 @@ class MemoryFrontier:
 
     async def commit(self, batch: Batch) -> Committed:
         counters: Counter[str] = Counter(batch.counters)
-        refused = [page for page in batch.pages if page.lease.key.seq not in self._leased]
+        refused = [page for page in batch.pages if not self._holds(page.lease)]
         items: list[tuple[int, Record]] = []
         lines: list[tuple[bytes, ...] | None] = []
         for page in batch.pages:
-            if page.lease.key.seq in self._leased:
+            if self._holds(page.lease):
                 self._settle(page, counters)
                 if not isinstance(page.outcome, Deferred):
                     items += self._numbered(page.items)
@@ -105,6 +105,9 @@ class MemoryFrontier:
         items += self._numbered(drained)
         lines += [None] * len(drained)
         return Committed(refused, items, lines, counters)
+
+    def _holds(self, lease: Lease) -> bool:
+        return self._leased.get(lease.key.seq) is lease
 
     def _settle(self, page: Page, counters: Counter[str]) -> None:
         waiting: Waiting = page.lease.key
@@ -157,14 +160,14 @@ class MemoryFrontier:
 
     async def give_back(self, leases: Sequence[Lease]) -> None:
         for lease in leases:
-            if lease.key.seq in self._leased:
+            if self._holds(lease):
                 self._release(lease)
                 self._stages.pop(lease.key.seq, None)
                 self._queued += 1
                 self._lanes.add(lease.lane, (lease.key.rank, lease.key.seq, lease.key))
 
     async def renew(self, leases: Sequence[Lease]) -> Sequence[Lease]:
-        return [lease for lease in leases if lease.key.seq not in self._leased]
+        return [lease for lease in leases if not self._holds(lease)]
 
     async def items(self, after: int, limit: int) -> Sequence[tuple[int, Record]]:
         return ()  # nothing is kept: a throw-away run has no second life to write them in

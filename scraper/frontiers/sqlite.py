@@ -121,8 +121,10 @@ class SqliteFrontier:
         await self.close()
 
     async def close(self) -> None:
-        await self._checkpoints.close()
-        self._base.close()
+        try:
+            await self._checkpoints.close()
+        finally:
+            self._base.close()
 
     def _read_back(self) -> None:
         row = self._base.execute("SELECT state FROM ledger").fetchone()
@@ -180,6 +182,9 @@ class SqliteFrontier:
         self._alone = row.seq
         return [self._leased_out(row)]
 
+    def _holds(self, lease: Lease) -> bool:
+        return self._leased.get(lease.key.seq) is lease
+
     def _exonerate(self, seq: int) -> None:
         if seq == self._alone:
             self._alone = 0
@@ -227,10 +232,11 @@ class SqliteFrontier:
     async def give_back(self, leases: Sequence[Lease]) -> None:
         for lease in leases:
             row: Row = lease.key
-            if self._leased.pop(row.seq, None) is not None:
+            if self._holds(lease):
+                del self._leased[row.seq]
                 self._exonerate(row.seq)
+                await self.unstage(lease)
                 with in_words(self._path):
-                    self._stages.drop(row.seq)
                     self._delivered.ended([row.seq])
                 self._lanes.left(row.lane)
                 self._lanes.add(
@@ -238,7 +244,7 @@ class SqliteFrontier:
                 )
 
     async def renew(self, leases: Sequence[Lease]) -> Sequence[Lease]:
-        return [lease for lease in leases if lease.key.seq not in self._leased]
+        return [lease for lease in leases if not self._holds(lease)]
 
     async def stage(self, lease: Lease, outputs: Sequence[Output]) -> None:
         with in_words(self._path), Transaction(self._base):
@@ -248,13 +254,15 @@ class SqliteFrontier:
     async def unstage(self, lease: Lease) -> None:
         with in_words(self._path):
             self._stages.drop(lease.key.seq)
+        self._stages.forget(lease.key.seq)
 
     # ── the commit ───────────────────────────────────────────────────────────────────────────────────
 
     async def commit(self, batch: Batch) -> Committed:
         """One transaction; memory follows only when it is through. Raises StorageError: then nothing happened."""
-        refused = [page for page in batch.pages if page.lease.key.seq not in self._leased]
-        pages = [page for page in batch.pages if page.lease.key.seq in self._leased]
+        self._checkpoints.check()
+        refused = [page for page in batch.pages if not self._holds(page.lease)]
+        pages = [page for page in batch.pages if self._holds(page.lease)]
         work = Work(self._ledger.copy(), Counter(batch.counters), self._delayed)
         with in_words(self._path), Transaction(self._base):
             self._write(batch, pages, work)

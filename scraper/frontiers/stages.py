@@ -22,6 +22,7 @@ class Part:
     page: int
     first: int
     end: int
+    ended: bool  # nothing of the stage comes after it
 
     @property
     def range(self) -> dict[str, int]:
@@ -52,7 +53,8 @@ class Stages:
         self._open[page] = first + len(outputs)
 
     def drop(self, page: int) -> None:
-        if self._open.pop(page, 0):
+        """Where it is part of a commit, `forget` follows when that went through."""
+        if page in self._open:
             self._base.execute("UPDATE stages SET state = 'dropped' WHERE page = ?", (page,))
             self._dropped = True
 
@@ -73,7 +75,9 @@ class Stages:
             return None
         page, drained = stage
         last = self._base.execute("SELECT max(ordinal) FROM staged WHERE page = ?", (page,)).fetchone()[0]
-        return Part(page, drained, min(drained + AT_ONCE, -1 if last is None else last + 1))
+        total = drained if last is None else last + 1
+        end = min(drained + AT_ONCE, total)
+        return Part(page, drained, end, ended=end == total)
 
     def records(self, part: Part) -> list[Record]:
         """The items among them, in order."""
@@ -84,7 +88,7 @@ class Stages:
         return [Record(*row) for row in rows]
 
     def done(self, part: Part) -> None:
-        self._advance(part.page, part.end, ended=part.end - part.first < AT_ONCE)
+        self._advance(part.page, part.end, ended=part.ended)
 
     def sweep(self) -> None:
         """Deletes the next part of a dropped stage, where there is one."""

@@ -512,12 +512,17 @@ async def test_a_large_stage_is_drained_in_bounded_steps(crawl: Crawl):
     assert await crawl.names(2 * MANY) == [str(n) for n in range(MANY)]
 
 
-async def test_a_stage_may_be_as_large_as_a_whole_number_of_steps(crawl: Crawl):
-    lease = await staged(crawl, *children(range(4_000)))
-    await crawl.commit(page(lease, staged=True))
-    await crawl.drain()
-    assert len(await crawl.crawl_to_the_end(at_once=1000)) == 4_000
-    assert (await crawl.look()).finished
+@pytest.mark.parametrize("outputs", [2_000, 4_000])
+async def test_pages_may_stage_whole_numbers_of_steps_one_after_the_other(crawl: Crawl, outputs):
+    for n in range(3):
+        lease = await staged(crawl, *children(f"{n}-{m}" for m in range(outputs)), name=f"page{n}")
+        await crawl.commit(page(lease, staged=True))
+        for _ in range(5):
+            await crawl.commit()
+        assert crawl.frontier.counts().staged == 0
+        assert len(await crawl.crawl_to_the_end(at_once=1000)) == outputs
+        assert (await crawl.look()).finished
+    assert (crawl.queued, crawl.duplicates) == (3 + 3 * outputs, 0)
 
 
 async def test_a_stage_grows_over_several_calls_and_keeps_its_order(crawl: Crawl):

@@ -422,6 +422,21 @@ async def test_a_commit_that_failed_changed_nothing_and_can_be_repeated(opened, 
         await check_repeated(crawl, good)
 
 
+async def test_a_stage_outlives_a_commit_that_failed_to_drop_it(opened):
+    async with opened() as crawl:
+        await crawl.seed("page")
+        lease = await crawl.one()
+        await crawl.frontier.stage(lease, [child("x"), item(1)])
+        bad = Batch(
+            [page(lease, Deferred(0, "why"), staged=True)], marks={"feed": {"seq": 0, "sink": object()}}
+        )
+        with pytest.raises(TypeError):
+            await crawl.frontier.commit(bad)
+        committed = await crawl.commit(page(lease, staged=True))
+        assert committed.items == [(1, item(1))]
+        assert await crawl.crawl_to_the_end() == ["x"]
+
+
 # ── a disk that fails ────────────────────────────────────────────────────────────────────────────────────
 
 
