@@ -565,7 +565,8 @@ async def test_a_proxy_that_says_nothing(hasty: Browser, scheme: str, target: st
     ],
 )
 async def test_what_is_no_proxy_is_never_passed_by(browser: Browser, site: FaultySite, proxy: str):
-    assert isinstance(await browser.fails(site.url + "/ok/1", proxy=proxy), errors.InvalidRequest)
+    with pytest.raises(errors.InvalidRequest):
+        await browser.get(site.url + "/ok/1", proxy=proxy)
     assert site.log == []
 
 

@@ -96,8 +96,10 @@ class Crawl:
 
     async def drain(self) -> None:
         """The commits with which the machine makes live stages visible."""
-        while self.frontier.counts().staged:
-            await self.commit()
+        for _ in range(20):
+            if self.frontier.counts().staged:
+                await self.commit()
+        assert self.frontier.counts().staged == 0
 
     async def crawl_to_the_end(self, *, at_once: int = 7) -> list[str]:
         """Leases and commits until nothing is left; the names in the order of their leases."""

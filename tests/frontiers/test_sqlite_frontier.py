@@ -3,6 +3,8 @@
 import asyncio
 import shutil
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from scraper.errors import RunError, StorageError
 from scraper.frontiers import checkpoints
 from scraper.frontiers.sqlite import SqliteFrontier
 from scraper.item import Record
-from scraper.protocols import Batch, Deferred, Saved, Seeds
+from scraper.protocols import Batch, Deferred, Lease, Saved, Seeds
 from tests.frontiers.fakes import Crawl, Time, child, children, item, name_of, names, page
 
 HOUR = 3600.0
@@ -467,23 +469,37 @@ async def test_a_full_disk_is_said_in_words_and_the_commit_can_be_repeated(opene
         await check_repeated(crawl, good)
 
 
-async def test_a_log_that_can_not_grow_is_said_in_words_and_the_commit_can_be_repeated(opened, path):
+@contextmanager
+def no_room_in_the_log(path: Path) -> Iterator[None]:
+    """The log can't grow by more than a page: what does not fit fails when it is committed."""
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log_size(path) + 2_000, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_a_log_that_can_not_grow_is_said_in_words_and_the_commit_can_be_repeated(opened, path):
     async with opened() as crawl:
         good = await eventful(crawl)
         before = await remembered(crawl)
-        try:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (log_size(path) + 2_000, hard))
-            with pytest.raises(StorageError, match=r"frontier\.db"):
-                await crawl.frontier.commit(good)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        with no_room_in_the_log(path), pytest.raises(StorageError, match=r"frontier\.db"):
+            await crawl.frontier.commit(good)
         assert await remembered(crawl) == before
         await check_repeated(crawl, good)
 
 
-async def test_a_stage_that_did_not_fit_can_be_repeated(opened, pages_of_the_disk):
+async def check_staged_again(crawl: Crawl, lease: Lease) -> None:
+    await crawl.frontier.stage(lease, children(["second"]))
+    await crawl.commit(page(lease, staged=True))
+    await crawl.drain()
+    assert await crawl.crawl_to_the_end() == ["first", "second"]
+    assert (await crawl.look()).finished
+
+
+async def test_a_stage_that_did_not_fit_on_the_disk_can_be_repeated(opened, pages_of_the_disk):
     async with opened() as crawl:
         await crawl.seed("page")
         lease = await crawl.one()
@@ -492,10 +508,17 @@ async def test_a_stage_that_did_not_fit_can_be_repeated(opened, pages_of_the_dis
         with pytest.raises(StorageError):
             await crawl.frontier.stage(lease, children(range(3_000)))
         pages_of_the_disk(1_000_000)
-        await crawl.frontier.stage(lease, children(["second"]))
-        await crawl.commit(page(lease, staged=True))
-        assert await crawl.crawl_to_the_end() == ["first", "second"]
-        assert (await crawl.look()).finished
+        await check_staged_again(crawl, lease)
+
+
+async def test_a_stage_that_did_not_fit_in_the_log_can_be_repeated(opened, path):
+    async with opened() as crawl:
+        await crawl.seed("page")
+        lease = await crawl.one()
+        await crawl.frontier.stage(lease, [child("first")])
+        with no_room_in_the_log(path), pytest.raises(StorageError):
+            await crawl.frontier.stage(lease, children(range(30)))
+        await asyncio.wait_for(check_staged_again(crawl, lease), 5)
 
 
 @pytest.fixture
