@@ -100,7 +100,9 @@ async def assemble(
     saved = await frontier.saved()
     stats.counters.update(saved.counters)
     await feeds.catch_up(saved.marks, frontier)
-    await frontier.commit(Batch(marks=feeds.first_marks()))
+    begun = await frontier.commit(Batch(marks=feeds.first_marks()))
+    stats.counters.update(begun.counters)
+    feeds.append(begun.items, begun.lines)  # of a stage that the last life left behind
 
     gate = Gate(clock, slots=settings.concurrency, patience=settings.timeouts.pool)
     door = Door(timeouts=settings.timeouts, max_body=settings.max_body)

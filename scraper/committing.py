@@ -150,6 +150,8 @@ class Committer:
 
     async def run(self) -> None:
         """Until `close` and an empty backlog. Raises StorageError, PipelineError."""
+        if self.busy:  # a stage that an earlier life left behind
+            self._arrived.set()
         while True:
             await self._arrived.wait()
             self._arrived.clear()

@@ -131,7 +131,9 @@ class Crawler:
             marks = await machine.feeds.last_marks()
             changed = {memory.memory_name: memory.changes() for memory in machine.memories}
             changes = {name: change for name, change in changed.items() if change}
-            await machine.frontier.commit(Batch(marks=marks, changes=changes))
+            last = await machine.frontier.commit(Batch(marks=marks, changes=changes))
+            machine.stats.counters.update(last.counters)
+            machine.feeds.append(last.items, last.lines)
             await machine.feeds.finish()
         except StorageError as error:
             return error

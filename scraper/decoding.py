@@ -36,8 +36,14 @@ class Zlib:
         self._wbits = wbits
         self._inner = zlib.decompressobj(wbits)
         self._fed = False
+        self._head = b""  # a first byte alone does not tell which form it is
 
     def feed(self, data: bytes) -> Iterator[bytes]:
+        if not self._fed:
+            data = self._head + data
+            self._head = data if len(data) < 2 else b""
+            if self._head:
+                return
         if not self._fed and self._wbits == zlib.MAX_WBITS and data and not _zlib_header(data):
             self._inner = zlib.decompressobj(-zlib.MAX_WBITS)
         self._fed = self._fed or bool(data)
@@ -50,7 +56,7 @@ class Zlib:
                 data, self._inner = self._inner.unused_data, zlib.decompressobj(self._wbits)
 
     def end(self) -> None:
-        if self._fed and not self._inner.eof:
+        if self._head or (self._fed and not self._inner.eof):
             raise Undecodable("the compressed body ends too early")
 
 
@@ -61,9 +67,11 @@ class Brotli:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         self._fed = self._fed or bool(data)
-        yield self._inner.process(data, output_buffer_limit=STEP)
-        while not self._inner.can_accept_more_data():
-            yield self._inner.process(b"", output_buffer_limit=STEP)
+        step = self._inner.process(data, output_buffer_limit=STEP)
+        yield step
+        while len(step) >= STEP or not self._inner.can_accept_more_data():
+            step = self._inner.process(b"", output_buffer_limit=STEP)
+            yield step
 
     def end(self) -> None:
         if self._fed and not self._inner.is_finished():
@@ -77,18 +85,13 @@ class Zstd:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         self._fed = self._fed or bool(data)
-        while data or not self._inner.needs_input:
-            if self._inner.eof:
-                data = self._inner.unused_data
-                if not data:
-                    return
+        while data:
+            if self._inner.eof:  # frames may follow one another, RFC 8878 §3.1
                 self._inner = zstd.ZstdDecompressor()
             yield self._inner.decompress(data, STEP)
-            data = b""
-            if self._inner.eof:
-                data = self._inner.unused_data
-                if not data:
-                    return
+            while not (self._inner.eof or self._inner.needs_input):
+                yield self._inner.decompress(b"", STEP)
+            data = self._inner.unused_data if self._inner.eof else b""
 
     def end(self) -> None:
         if self._fed and not self._inner.eof:

@@ -92,10 +92,10 @@ class Body:
             raise BodyUndecodable(f"The body can't be decoded: {error}.", request=self._request) from error
 
     def _decoders(self) -> list[decoding.Decoder]:
-        coding = self._incoming.headers.get("Content-Encoding")
-        if coding is None or self._request.method == "HEAD" or self._incoming.status in BODILESS:
+        codings = self._incoming.headers.getall("Content-Encoding", None)
+        if codings is None or self._request.method == "HEAD" or self._incoming.status in BODILESS:
             return []
-        return decoding.decoders(coding)
+        return decoding.decoders(", ".join(codings))
 
     def _check(self, size: int, where: str) -> None:
         if size > self._limit:

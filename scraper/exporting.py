@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from scraper import stats
 from scraper.errors import DropItem, PipelineError
 from scraper.feeds import Feeds
 from scraper.fingerprints import item_id
-from scraper.item import REJECTED, Item, Record, Source, encode_item, field_names, kind_of, problems
+from scraper.item import REJECTED, Item, Record, Source, encode_item, field_names, is_item, kind_of, problems
 from scraper.protocols import Page, Pipeline
 
 log = structlog.get_logger()
@@ -60,11 +61,9 @@ class Exporter:
                 raise
             except Exception as error:
                 raise PipelineError(type(pipeline).__name__, error) from error
-            if item is None:
-                raise PipelineError(
-                    type(pipeline).__name__,
-                    TypeError("process_item() returned None: return the item, or raise DropItem"),
-                )
+            if not is_item(item):
+                wrong = f"process_item() returned {type(item).__name__}: return the item, or raise DropItem"
+                raise PipelineError(type(pipeline).__name__, TypeError(wrong))
         return item
 
     def _reject(self, item: Any, error: Exception, page: Page, source: Source) -> None:
@@ -72,11 +71,16 @@ class Exporter:
         page.counters[stats.ITEMS_REJECTED] += 1
         log.warning("item rejected", url=source.url, item=kind_of(item), problems=wrong)
         kept = {"url": source.url, "kind": kind_of(item), "problems": wrong, "item": item}
-        record = Record(
-            source.item_id, REJECTED, orjson.dumps(kept, default=_shown, option=orjson.OPT_NON_STR_KEYS)
-        )
+        record = Record(source.item_id, REJECTED, _readable(kept))
         page.items.append(record)
         page.lines.append(self._feeds.encode(record, None))
+
+
+def _readable(kept: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(kept, default=_shown, option=orjson.OPT_NON_STR_KEYS)
+    except (TypeError, ValueError):  # what JSON can't hold even so: half a character, a number of 70 bits
+        return json.dumps(kept | {"item": repr(kept["item"])}, default=repr).encode()
 
 
 def _shown(value: Any) -> Any:

@@ -33,7 +33,7 @@ from scraper.stats import Stats
 log = structlog.get_logger()
 
 PIPELINE_FAILURES = 20  # pages in a row: then the crawl stops rather than bury a whole site
-BREATH = 200  # outputs of one page after which the others get a turn
+BREATH = 2_000  # outputs of one page after which the others get a turn: some 20 ms; meanwhile its tree is the only one
 TryAgain = Callable[[Request, str, float | None], RetryLater | None]  # (request, reason, delay in seconds)
 
 
@@ -72,7 +72,8 @@ class Visitor:
         try:
             response = await self._fetched(page)
             await self._collect(page, self._parser.parse(response), response.url)
-            self._pipeline_failures = 0
+            if page.items:  # a page without any says nothing of the pipelines
+                self._pipeline_failures = 0
         except RetryLater as later:
             self._defer(page, later)
         except Retry as wanted:

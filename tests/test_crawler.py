@@ -779,7 +779,6 @@ async def test_a_database_that_is_down_stops_the_crawl_and_buries_nothing(tmp_pa
     check_sums(second.result)
 
 
-@pytest.mark.xfail(strict=True, reason="a page without items counts as a success of the pipelines")
 async def test_pages_without_items_do_not_hide_that_the_database_is_down(tmp_path: Path, pipes):
     pages = a_shop(60, **{f"{SHOP}{n}list": "a list" for n in range(60)})
     settings = [NO_ROBOTS, pipes(down), "concurrency=1", "seats=1", "retry.attempts=1"]
@@ -1036,9 +1035,6 @@ async def test_a_large_page_that_fails_leaves_nothing(tmp_path: Path):
     check_sums(done.result)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="what a life's first and last commit drain is in no feed; no commit, no drain"
-)
 @pytest.mark.parametrize("many", [5_000, 12_000])
 async def test_a_large_page_at_the_end_of_a_life_is_gone_on_with(tmp_path: Path, many: int):
     settings = [NO_ROBOTS, "frontier.page_in_memory=1000"]

@@ -11,14 +11,44 @@ from typing import Any, Self
 
 import aiohttp
 import aiohttp_socks
+import python_socks
 from multidict import CIMultiDict
 from yarl import URL
 
 from scraper import errors
 from scraper.request import Request
 from scraper.settings import Settings
+from scraper.urls import redact
 
 KEPT_SESSIONS = 64  # SOCKS proxies whose connections are kept open; the longest unused is closed first
+
+
+SOCKS_ERRORS = (
+    aiohttp_socks.ProxyError
+    | aiohttp_socks.ProxyConnectionError
+    | aiohttp_socks.ProxyTimeoutError
+    | python_socks.ProxyError
+)
+PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
+
+
+def _proxy(request: Request) -> str:
+    """The proxy's URL, or "". Raises InvalidRequest for what is none: it must never be passed by."""
+    proxy = request.proxy or ""
+    if proxy:
+        try:
+            url = URL(proxy)
+        except ValueError:
+            url = URL("")
+        if url.scheme not in PROXY_SCHEMES or not url.host:
+            raise errors.InvalidRequest(f"{redact(proxy)!r} is no proxy's URL.", request=request)
+    for alias, scheme in (
+        ("socks5h://", "socks5://"),
+        ("socks4a://", "socks4://"),
+    ):  # the proxy looks names up
+        if proxy.startswith(alias):
+            proxy = scheme + proxy.removeprefix(alias)
+    return proxy
 
 
 class Kept:
@@ -79,7 +109,7 @@ class AiohttpClient:
             self._sessions.clear()
 
     async def open(self, request: Request) -> AiohttpIncoming:
-        proxy = request.proxy or ""
+        proxy = _proxy(request)
         socks = proxy.startswith("socks")
         kept = await self._kept(proxy if socks else "", request)
         kept.in_use += 1
@@ -90,14 +120,18 @@ class AiohttpClient:
                 headers=request.headers,
                 data=request.body or None,
                 allow_redirects=False,
-                proxy=None if socks else request.proxy,
+                proxy=None if socks else proxy or None,
             )
         except BaseException as error:
             kept.in_use -= 1
-            if isinstance(error, aiohttp.ClientError | OSError | ValueError | aiohttp_socks.ProxyError):
+            if isinstance(error, aiohttp.ClientError | OSError | ValueError | SOCKS_ERRORS):
                 raise translated(error, request) from error
             raise
-        return AiohttpIncoming(reply, request, kept)
+        incoming = AiohttpIncoming(reply, request, kept)
+        if reply.status == 407 and proxy:
+            await incoming.close()
+            raise errors.ProxyFailed("The proxy wants another user or password (407).", request=request)
+        return incoming
 
     async def _kept(self, socks_proxy: str, request: Request) -> Kept:
         kept = self._sessions.get(socks_proxy)
@@ -137,6 +171,8 @@ class AiohttpClient:
 def translated(error: BaseException, request: Request) -> errors.FetchError:
     """aiohttp's error as ours: the one door for them."""
     kind = _kind(error)
+    if request.proxy and issubclass(kind, errors.NameNotResolved | errors.ConnectionRefused):
+        kind = errors.ProxyFailed  # names and addresses of sites are the proxy's to find
     said = str(error) or type(error).__name__
     return kind(f"{kind.reason}: {said}" if kind is not errors.FetchError else said, request=request)
 
@@ -148,9 +184,9 @@ def _kind(error: BaseException) -> type[errors.FetchError]:
             return errors.ConnectTimeout
         case aiohttp.ServerTimeoutError():
             return errors.ReadTimeout
-        case (
-            aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError() | aiohttp_socks.ProxyError()
-        ):
+        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+            return errors.ProxyFailed
+        case _ if isinstance(error, SOCKS_ERRORS):
             return errors.ProxyFailed
         case aiohttp.ClientConnectorDNSError():
             return errors.NameNotResolved

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from scraper.item import is_item
 from scraper.request import Request
 from scraper.response import Response
 from scraper.spider import Spider
@@ -86,7 +87,7 @@ class CrawlSpider(Spider):
         if hasattr(given, "__aiter__"):
             async for output in given:
                 yield output
-        elif isinstance(given, Iterator | list | tuple):
+        elif isinstance(given, Iterable) and not (is_item(given) or isinstance(given, str | bytes)):
             for output in given:
                 yield output
         elif given is not None:

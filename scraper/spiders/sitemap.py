@@ -59,11 +59,16 @@ def locations(xml: bytes) -> Iterator[tuple[str, str]]:
         ("end",)
     )  # expat takes no external entities, and bounds inner ones
     with contextlib.suppress(ParseError):  # what came before the break is still in the parser
-        parser.feed(xml)
-    for event in parser.read_events():
-        element = cast("tuple[str, Element]", event)[1]
+        parser.feed(xml.lstrip())
+    for element in _ended(parser):
         kind = element.tag.rpartition("}")[2]
         if kind in {"sitemap", "url"}:
             for child in element:
                 if child.tag.rpartition("}")[2] == "loc" and child.text:
                     yield kind, child.text.strip()
+
+
+def _ended(parser: XMLPullParser[Element]) -> Iterator[Element]:
+    with contextlib.suppress(ParseError):  # the break itself comes last
+        for event in parser.read_events():
+            yield cast("tuple[str, Element]", event)[1]

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -77,25 +76,20 @@ def started(project) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
-# ── in this process, where only the words count ──────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
+# ── in this process ──────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
-def typed(project, monkeypatch, capsys, as_it_was) -> Iterator[Callable[..., Said]]:
-    """Runs a command that does not get as far as crawling: no second for a process of its own."""
+def typed(
+    project, monkeypatch, capsys, as_it_was
+) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """As `scrape`, where a process of its own would only cost its second to start."""
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setattr(sys, "path", list(sys.path))
     for name in [name for name in os.environ if name.startswith(NOT_OURS)]:
         monkeypatch.delenv(name)
 
-    def run(*words: str, at: Path = project) -> Said:
+    def run(*words: str, at: Path = project) -> subprocess.CompletedProcess[str]:
         forget_user_code()
         monkeypatch.chdir(at)
         monkeypatch.setattr(sys, "argv", ["scrape", *map(str, words)])
@@ -103,7 +97,7 @@ def typed(project, monkeypatch, capsys, as_it_was) -> Iterator[Callable[..., Sai
         with pytest.raises(SystemExit) as end:
             main()
         said = capsys.readouterr()
-        return Said(int(end.value.code or 0), said.out, said.err)
+        return subprocess.CompletedProcess(words, int(end.value.code or 0), said.out, said.err)
 
     yield run
     forget_user_code()

@@ -18,7 +18,7 @@ def ended(said) -> dict[str, Any]:
 
 def refused(said) -> str:
     """What a person must put right: one sentence on standard error, exit code 2, never a traceback."""
-    assert (said.code, said.out) == (2, "")
-    assert said.err.startswith("scrape: ")
-    assert "Traceback" not in said.err
-    return said.err.removeprefix("scrape: ").strip()
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said.stderr.startswith("scrape: ")
+    assert "Traceback" not in said.stderr
+    return said.stderr.removeprefix("scrape: ").strip()

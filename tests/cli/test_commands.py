@@ -29,14 +29,14 @@ def test_python_m_scraper_is_the_same_command(scrape, tmp_path):
 @pytest.mark.parametrize("command", list(typer.main.get_command(app).commands))
 def test_every_command_has_help(typed, command):
     said = typed(command, "--help")
-    assert said.code == 0
-    assert re.search(rf"Usage: .* {command} ", said.out)
+    assert said.returncode == 0
+    assert re.search(rf"Usage: .* {command} ", said.stdout)
 
 
 def test_an_unknown_command_is_refused(typed):
     said = typed("crawll")
-    assert said.code == 2
-    assert "No such command 'crawll'" in said.err
+    assert said.returncode == 2
+    assert "No such command 'crawll'" in said.stderr
 
 
 # ── the project and its spiders ──────────────────────────────────────────────────────────────────────────
@@ -44,16 +44,16 @@ def test_an_unknown_command_is_refused(typed):
 
 def test_list_shows_spiders_their_arguments_and_what_they_do(typed):
     said = typed("list")
-    assert said.code == 0
-    assert re.search(r"books\s+url\s+Every book of a shop\.", said.out)
+    assert said.returncode == 0
+    assert re.search(r"books\s+url\s+Every book of a shop\.", said.stdout)
 
 
 def test_list_as_json(typed):
-    assert json.loads(typed("list", "--json").out) == ["books"]
+    assert json.loads(typed("list", "--json").stdout) == ["books"]
 
 
 def test_the_project_is_found_from_a_folder_inside_it(typed, project):
-    assert json.loads(typed("list", "--json", at=project / "tests" / "pages").out) == ["books"]
+    assert json.loads(typed("list", "--json", at=project / "tests" / "pages").stdout) == ["books"]
 
 
 @pytest.mark.parametrize("command", ["list", "settings", "resume", "crawl books", "genspider a example.com"])
@@ -130,15 +130,15 @@ def test_an_argument_that_does_not_fit(typed, project, words, sentence):
 
 def test_a_number_below_zero_is_no_limit(typed):
     said = typed("crawl", "books", "--max-pages", "-1")
-    assert said.code == 2
-    assert "Invalid value for '--max-pages'" in said.err
+    assert said.returncode == 2
+    assert "Invalid value for '--max-pages'" in said.stderr
 
 
 # ── settings ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def origins(said) -> dict[str, tuple[object, str]]:
-    return {row["key"]: (row["value"], row["from"]) for row in json.loads(said.out)}
+    return {row["key"]: (row["value"], row["from"]) for row in json.loads(said.stdout)}
 
 
 def test_settings_come_from_the_last_that_sets_them(typed, project, monkeypatch):
@@ -164,15 +164,15 @@ def test_what_a_table_leaves_out_is_a_default(typed, project):
 
 def test_settings_are_a_table_for_a_person(typed):
     said = typed("settings")
-    assert said.code == 0
-    assert re.search(r"timeouts\.read\s+20\.0\s+settings\.toml", said.out)
+    assert said.returncode == 0
+    assert re.search(r"timeouts\.read\s+20\.0\s+settings\.toml", said.stdout)
 
 
 def test_a_proxys_password_is_not_shown(typed, project):
     (project / "settings.toml").write_text('[proxies]\npool = ["http://me:hunter2@proxy.example:8080"]\n')
     for said in (typed("settings"), typed("settings", "--json")):
-        assert "proxies.pool" in said.out
-        assert "hunter2" not in said.out
+        assert "proxies.pool" in said.stdout
+        assert "hunter2" not in said.stdout
 
 
 @pytest.mark.parametrize(
@@ -239,9 +239,9 @@ def test_a_mistake_in_a_spiders_own_settings_is_named(typed, project):
 
 def test_startproject_says_what_it_wrote_and_what_to_do_now(typed, tmp_path):
     said = typed("startproject", "new", at=tmp_path)
-    assert (said.code, said.err) == (0, "")
-    assert "  new/settings.toml\n" in said.out
-    assert said.out.endswith("Now: cd new && scrape list && scrape crawl books -o books.jsonl\n")
+    assert (said.returncode, said.stderr) == (0, "")
+    assert "  new/settings.toml\n" in said.stdout
+    assert said.stdout.endswith("Now: cd new && scrape list && scrape crawl books -o books.jsonl\n")
     assert (tmp_path / "new" / "spiders" / "books.py").is_file()
 
 
@@ -251,9 +251,9 @@ def test_startproject_leaves_what_is_there_alone(typed, project):
 
 def test_genspider_says_where_it_wrote_and_what_to_do_now(typed, project):
     said = typed("genspider", "my-shop", "shop.example")
-    assert said.code == 0
-    assert said.out == f"Wrote {project}/spiders/my_shop.py. Now: scrape crawl my-shop -o my-shop.jsonl\n"
-    assert json.loads(typed("list", "--json").out) == ["books", "my-shop"]
+    assert said.returncode == 0
+    assert said.stdout == f"Wrote {project}/spiders/my_shop.py. Now: scrape crawl my-shop -o my-shop.jsonl\n"
+    assert json.loads(typed("list", "--json").stdout) == ["books", "my-shop"]
 
 
 def test_genspider_overwrites_nothing(typed, project):

@@ -49,13 +49,13 @@ def test_standard_output_holds_items_and_nothing_else(scrape):
     assert {frozenset(book) for book in found} == {frozenset({"title", "price", "stock", "url"})}
 
 
-def test_several_files_hold_the_same_items(scrape, project):
+def test_several_files_hold_the_same_items(typed, project):
     settings = project / "settings.toml"
     settings.write_text(
         settings.read_text("utf-8").replace("files = []", 'files = ["always.jsonl"]'), "utf-8"
     )
     files = ["-o", "a.jsonl", "-o", "b.json", "-o", "Book:c.csv", "-o", "Other:d.jsonl"]
-    said = scrape("crawl", "books", *files, "--max-pages", "40")
+    said = typed("crawl", "books", *files, "--max-pages", "40")
     lines = records((project / "a.jsonl").read_text("utf-8"))
     with (project / "c.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -66,9 +66,9 @@ def test_several_files_hold_the_same_items(scrape, project):
     assert (project / "d.jsonl").read_text() == ""
 
 
-def test_append_keeps_what_a_file_holds(scrape, project):
+def test_append_keeps_what_a_file_holds(typed, project):
     (project / "books.jsonl").write_text('{"title": "mine"}\n')
-    scrape("crawl", "books", "-o", "books.jsonl", "--append", "--max-pages", "5")
+    typed("crawl", "books", "-o", "books.jsonl", "--append", "--max-pages", "5")
     titles = [book["title"] for book in records((project / "books.jsonl").read_text("utf-8"))]
     assert (titles[0], len(titles)) == ("mine", 5)
 
@@ -132,30 +132,30 @@ def test_max_pages_are_exactly_so_many_and_resume_brings_the_rest(scrape, projec
     assert all_books(project / "books.jsonl")
 
 
-def test_max_items_end_it_after_the_page_that_reaches_them(scrape):
-    event = ended(scrape("crawl", "books", "--max-items", "5", "--log", "json"))
+def test_max_items_end_it_after_the_page_that_reaches_them(typed):
+    event = ended(typed("crawl", "books", "--max-items", "5", "--log", "json"))
     assert (event["state"], event["reason"], event["items"]) == ("stopped", "max_items", 5)
 
 
-def test_max_time_ends_it_though_a_page_hangs(scrape, shelf):
+def test_max_time_ends_it_though_a_page_hangs(typed, shelf):
     shelf.hold("/7")
-    said = scrape("crawl", "shelf", "-a", f"url={shelf.url}", "--max-time", "300ms", "--log", "json")
+    said = typed("crawl", "shelf", "-a", f"url={shelf.url}", "--max-time", "300ms", "--log", "json")
     assert (said.returncode, ended(said)["state"], ended(said)["reason"]) == (0, "stopped", "max_time")
 
 
-def test_many_failed_pages_are_exit_code_1(scrape, shelf):
+def test_many_failed_pages_are_exit_code_1(typed, shelf):
     shelf.missing |= {"/3", "/4"}
-    said = scrape("crawl", "shelf", "-a", f"url={shelf.url}", "--log", "json")
+    said = typed("crawl", "shelf", "-a", f"url={shelf.url}", "--log", "json")
     assert (said.returncode, ended(said)["state"]) == (1, "finished")
     assert ended(said)["failed_reasons"] == {"status 404": 2}
 
 
-def test_a_spider_that_can_not_open_crashes_and_says_why(scrape, project):
+def test_a_spider_that_can_not_open_crashes_and_says_why(typed, project):
     spider = project / "spiders" / "books.py"
     spider.write_text(
         spider.read_text("utf-8").replace("self.url = await", "raise OSError('no shop')  #"), "utf-8"
     )
-    said = scrape("crawl", "books", "--log", "json")
+    said = typed("crawl", "books", "--log", "json")
     assert (said.returncode, ended(said)["state"], ended(said)["reason"]) == (1, "crashed", "no shop")
 
 
@@ -260,17 +260,17 @@ def test_a_resume_may_change_the_speed_but_not_what_is_crawled(typed, project):
     assert sentence.startswith("A resume keeps the run's 'user_agent'; -s may change: concurrency, delay,")
 
 
-def test_crawl_with_resume_is_the_same_and_writes_a_deleted_file_again(scrape, shelf, project):
-    scrape("crawl", "shelf", "-a", f"url={shelf.url}", "-o", "all.jsonl", "--run", "mine", "--max-pages", "9")
+def test_crawl_with_resume_is_the_same_and_writes_a_deleted_file_again(typed, shelf, project):
+    typed("crawl", "shelf", "-a", f"url={shelf.url}", "-o", "all.jsonl", "--run", "mine", "--max-pages", "9")
     (project / "all.jsonl").unlink()
-    resumed = scrape("crawl", "shelf", "--resume", "--log", "json")
+    resumed = typed("crawl", "shelf", "--resume", "--log", "json")
     assert (resumed.returncode, ended(resumed)["run"], ended(resumed)["state"]) == (0, "mine", "finished")
     assert len({page["url"] for page in records((project / "all.jsonl").read_text())}) == 21
 
 
-def test_a_file_that_another_run_has_written_since_is_left_alone(scrape, typed, shelf, project):
+def test_a_file_that_another_run_has_written_since_is_left_alone(typed, shelf, project):
     file = project / "all.jsonl"
-    scrape("crawl", "shelf", "-a", f"url={shelf.url}", "-o", file, "--max-pages", "9", "--run", "first")
+    typed("crawl", "shelf", "-a", f"url={shelf.url}", "-o", file, "--max-pages", "9", "--run", "first")
     Runs(project).claim_feed(file, another_run(project, "second", "finished"))
     file.write_text("theirs\n")
     assert refused(typed("resume", "first")).startswith(f"{file} has been written by run second since")
@@ -280,12 +280,12 @@ def test_a_file_that_another_run_has_written_since_is_left_alone(scrape, typed, 
 # ── a single file ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_single_file_needs_no_project(scrape, shelf, project, tmp_path):
+def test_a_single_file_needs_no_project(typed, shelf, project, tmp_path):
     spider = (project / "spiders" / "shelf.py").read_text().replace('    name = "shelf"\n', "")
     (tmp_path / "alone.py").write_text(spider)
     arguments = ["-a", f"url={shelf.url}", "-o", "all.jsonl", "--log", "json"]
-    said = scrape("run", "alone.py", *arguments, "--max-pages", "9", at=tmp_path)
-    resumed = scrape("resume", "--log", "json", at=tmp_path)
+    said = typed("run", "alone.py", *arguments, "--max-pages", "9", at=tmp_path)
+    resumed = typed("resume", "--log", "json", at=tmp_path)
     assert (said.returncode, ended(said)["run"].partition("-")[0]) == (0, "alone")
     assert (resumed.returncode, ended(resumed)["done"]) == (0, 21)
     assert len(records((tmp_path / "all.jsonl").read_text())) == 21

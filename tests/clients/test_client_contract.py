@@ -497,7 +497,7 @@ async def test_each_request_has_its_own_proxy(browser: Browser, site: FaultySite
     "scheme",
     [
         "http",
-        pytest.param("socks5", marks=pytest.mark.xfail(strict=True, reason="a foreign error comes out")),
+        "socks5",
     ],
 )
 async def test_a_proxy_that_nobody_can_reach(browser: Browser, scheme: str, target: str):
@@ -507,7 +507,6 @@ async def test_a_proxy_that_nobody_can_reach(browser: Browser, scheme: str, targ
     assert error.retryable
 
 
-@pytest.mark.xfail(strict=True, reason="it is said of the site, or a foreign error comes out")
 @pytest.mark.parametrize("scheme", ["http", "socks5"])
 async def test_a_proxy_whose_name_does_not_exist(browser: Browser, scheme: str):
     error = await browser.fails("http://site.example/", proxy=f"{scheme}://nosuch.invalid:8080")
@@ -521,7 +520,6 @@ async def test_a_proxy_that_builds_no_tunnel(browser: Browser, status: bytes):
     assert isinstance(error, errors.ProxyFailed)
 
 
-@pytest.mark.xfail(strict=True, reason="it is taken for the site's answer")
 async def test_a_proxy_that_wants_another_password(browser: Browser):
     refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
     async with listening(HttpProxy(refusal=refusal)) as port:
@@ -537,11 +535,7 @@ async def test_a_proxy_that_wants_another_password(browser: Browser):
             "https://site.example/",
             marks=pytest.mark.xfail(strict=True, reason="the tunnel is not part of connecting"),
         ),
-        pytest.param(
-            "socks5",
-            "http://site.example/",
-            marks=pytest.mark.xfail(strict=True, reason="a foreign error comes out"),
-        ),
+        ("socks5", "http://site.example/"),
     ],
 )
 async def test_a_proxy_that_says_nothing(hasty: Browser, scheme: str, target: str):
@@ -557,10 +551,8 @@ async def test_a_proxy_that_says_nothing(hasty: Browser, scheme: str, target: st
         "socks9://127.0.0.1:1",
         "socks5://",
         "socks5://127.0.0.1",
-        pytest.param(
-            "http://", marks=pytest.mark.xfail(strict=True, reason="the request goes out without a proxy!")
-        ),
-        pytest.param("ftp://127.0.0.1:1", marks=pytest.mark.xfail(strict=True, reason="taken for http")),
+        "http://",
+        "ftp://127.0.0.1:1",
         "http://127.0.0.1:99999",
     ],
 )
@@ -584,7 +576,7 @@ async def test_a_socks_proxy_connects(browser: Browser, site: FaultySite):
 
 @pytest.mark.parametrize(
     "scheme",
-    ["socks5", pytest.param("socks5h", marks=pytest.mark.xfail(strict=True, reason="not known"))],
+    ["socks5", "socks5h"],
 )
 async def test_a_socks_proxy_looks_names_up_itself(browser: Browser, site: FaultySite, scheme: str):
     proxy = SocksProxy()
