@@ -85,7 +85,8 @@ class Crawler:
                 machine = self._machine = await assemble(self._job, run, self._runs, specs, stack)
                 _note(run, "running")
                 error = await self._crawl(machine)
-                error = error or await self._last_commit(machine)
+                if not isinstance(error, StorageError):
+                    error = await self._last_commit(machine) or error
                 return self._end(run, machine, error)
 
     def _new_run(self, specs: Sequence[FeedSpec]) -> Run:
@@ -104,11 +105,11 @@ class Crawler:
     async def _crawl(self, machine: Machine) -> BaseException | None:
         """From the spider's open() to its close(); the error that ended it early, or None."""
         error: BaseException | None = None
-        engine, spider = machine.engine, self._job.spider
+        engine, spider, timer = machine.engine, self._job.spider, None
         try:
             await spider.open()
             if self._job.max_time:
-                asyncio.get_running_loop().call_later(self._job.max_time, engine.stop, "max_time")
+                timer = asyncio.get_running_loop().call_later(self._job.max_time, engine.stop, "max_time")
             if self.interruptions:
                 engine.stop("interrupted")
             await engine.run()
@@ -117,6 +118,9 @@ class Crawler:
         except* Exception as group:
             error = _first(group)
             log.error("the crawl crashed", exc_info=error)
+        finally:
+            if timer is not None:
+                timer.cancel()
         await self._close_spider("crashed" if error else engine.stopped or "finished")
         return error
 

@@ -72,7 +72,9 @@ class Visitor:
         try:
             response = await self._fetched(page)
             await self._collect(page, self._parser.parse(response), response.url)
-            if page.items:  # a page without any says nothing of the pipelines
+            if (
+                page.counters[stats.ITEMS] or page.counters[stats.ITEMS_DROPPED]
+            ):  # others say nothing of the pipelines
                 self._pipeline_failures = 0
         except RetryLater as later:
             self._defer(page, later)

@@ -20,6 +20,7 @@ from scraper.request import Request
 from scraper.settings import Settings
 from scraper.urls import redact
 
+LONGEST_LINE = 65_536  # bytes of a header line; security policies grow past aiohttp's 8,190
 KEPT_SESSIONS = 64  # SOCKS proxies whose connections are kept open; the longest unused is closed first
 
 
@@ -34,7 +35,8 @@ PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "sock
 
 def _proxy(request: Request) -> str:
     """The proxy's URL, or "". Raises InvalidRequest for what is none: it must never be passed by."""
-    proxy = request.proxy or ""
+    scheme, colon, rest = (request.proxy or "").partition(":")
+    proxy = scheme.lower() + colon + rest
     if proxy:
         try:
             url = URL(proxy)
@@ -87,10 +89,10 @@ class AiohttpIncoming:
 
 
 class AiohttpClient:
-    """`connect`: seconds for TCP and TLS; the other timeouts are ours, above every client."""
+    """`connect`: seconds for name, TCP, TLS and a proxy's tunnel; other timeouts are ours, above every client."""
 
     def __init__(self, *, connect: float) -> None:
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect, ceil_threshold=float("inf"))
+        self._timeout = aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=float("inf"))
         self._sessions: OrderedDict[str, Kept] = (
             OrderedDict()
         )  # SOCKS proxy's URL ("": none, or an HTTP proxy)
@@ -165,6 +167,8 @@ class AiohttpClient:
             auto_decompress=False,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             trust_env=False,
+            max_line_size=LONGEST_LINE,
+            max_field_size=LONGEST_LINE,
         )
 
 
@@ -193,7 +197,8 @@ def _kind(error: BaseException) -> type[errors.FetchError]:
         case aiohttp.ClientSSLError() | ssl.SSLError():
             return errors.TLSFailed
         case aiohttp.ClientPayloadError():
-            if isinstance(cause, aiohttp.http_exceptions.TransferEncodingError):
+            bad_chunk = isinstance(cause, aiohttp.http_exceptions.TransferEncodingError)
+            if bad_chunk and "Not enough" not in str(cause):  # else the last chunk is missing
                 return errors.ProtocolViolation
             return errors.ConnectionLost if isinstance(cause, ConnectionResetError) else errors.BodyTruncated
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
@@ -210,7 +215,7 @@ def _kind(error: BaseException) -> type[errors.FetchError]:
         case aiohttp.ClientConnectorError():
             return _kind(error.os_error) if isinstance(error.os_error, OSError) else errors.ConnectionRefused
         case aiohttp.ClientOSError() | OSError():
-            return errors.ConnectionLost
+            return errors.TLSFailed if isinstance(cause, ssl.SSLError) else errors.ConnectionLost
         case aiohttp.ClientResponseError() | aiohttp.ClientConnectionError():
             return errors.ProtocolViolation
         case ValueError() | TypeError():

@@ -317,11 +317,7 @@ async def test_a_client_leaves_nothing_open(name: str, site: FaultySite):
         ("/reset-middle", errors.ConnectionLost | errors.BodyTruncated),  # not every library tells which
         ("/empty-reply", errors.ConnectionLost),
         ("/truncated", errors.BodyTruncated),
-        pytest.param(
-            "/truncated-chunked",
-            errors.BodyTruncated,
-            marks=pytest.mark.xfail(strict=True, reason="taken for a bad chunk"),
-        ),
+        pytest.param("/truncated-chunked", errors.BodyTruncated),
         ("/bad-chunk", errors.ProtocolViolation),
         ("/not-http", errors.ProtocolViolation),
         ("/bad-header", errors.ProtocolViolation),
@@ -335,7 +331,6 @@ async def test_a_fault_of_the_site_has_its_name(browser: Browser, site: FaultySi
     assert (await browser.get(site.url + "/ok/1")).status == 200  # and the client is none the worse for it
 
 
-@pytest.mark.xfail(strict=True, reason="aiohttp takes 8190 bytes by default")
 async def test_a_header_may_be_longer_than_any_browser_sends(browser: Browser, site: FaultySite):
     response = await browser.get(site.url + "/huge-header?kb=60")
     assert len(response.headers["X-Huge"]) == 60 * 1024
@@ -360,7 +355,6 @@ async def test_silence(hasty: Browser, site: FaultySite, path: str):
     assert isinstance(await hasty.fails(site.url + path), errors.ReadTimeout)
 
 
-@pytest.mark.xfail(reason="uvloop's timers may ring a millisecond early, and then it is called a silence")
 async def test_a_drip_without_end(browser: Browser, site: FaultySite):
     error = await browser.fails(site.url + "/drip?bytes=1000&ms=20", timeout=0.2)
     assert isinstance(error, errors.TotalTimeout)
@@ -530,11 +524,7 @@ async def test_a_proxy_that_wants_another_password(browser: Browser):
 @pytest.mark.parametrize(
     ("scheme", "target"),
     [
-        pytest.param(
-            "http",
-            "https://site.example/",
-            marks=pytest.mark.xfail(strict=True, reason="the tunnel is not part of connecting"),
-        ),
+        pytest.param("http", "https://site.example/"),
         ("socks5", "http://site.example/"),
     ],
 )
@@ -618,7 +608,6 @@ async def test_a_socks_proxy_that_is_none(browser: Browser, site: FaultySite):
     assert isinstance(error, errors.ProxyFailed)
 
 
-@pytest.mark.xfail(strict=True, reason="it is said to be a lost connection")
 async def test_tls_goes_through_a_socks_proxy(browser: Browser, tls: ssl.SSLContext):
     proxy = SocksProxy()
     async with listening(proxy) as port, listening(say_hello, tls=tls) as there:
