@@ -11,10 +11,16 @@ import structlog
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
+# where it was raised, not what was in the variables: those may hold passwords
+TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
+
 def configure(*, level: str = "info", json: bool = False, stream: TextIO | None = None) -> None:
     """Everything goes to standard error (`stream`), so that `-o -` leaves standard output to the items."""
     stream = stream or sys.stderr
-    tail: list[Any] = [structlog.processors.dict_tracebacks] if json else []
+    tail: list[Any] = [TRACEBACKS] if json else []
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if json
@@ -36,6 +42,12 @@ def configure(*, level: str = "info", json: bool = False, stream: TextIO | None 
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(
-        level=logging.WARNING, stream=stream, format="%(levelname)s %(name)s: %(message)s", force=True
-    )
+    libraries = logging.StreamHandler(stream)
+    stamped = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *tail,
+    ]
+    lines = structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=stamped)
+    libraries.setFormatter(lines if json else logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[libraries], force=True)

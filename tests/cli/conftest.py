@@ -110,6 +110,7 @@ def as_it_was() -> Iterator[None]:
     yield
     structlog.configure(**logs)
     logging.root.handlers[:] = handlers
+    logging.captureWarnings(False)
     gc.set_threshold(*thresholds)
     gc.unfreeze()
 

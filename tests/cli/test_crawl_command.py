@@ -14,6 +14,7 @@ import termios
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -294,16 +295,35 @@ def test_a_single_file_needs_no_project(typed, shelf, project, tmp_path):
 # ── what it says meanwhile ───────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_line_of_a_json_log_is_json(scrape, shelf, project):
+TALKING = """
+        if response.url.endswith("/4"):
+            password = "hunter2"
+            logging.getLogger("a_library").warning("careful")
+            raise ValueError(f"{len(password)} letters")
+"""
+
+
+def talk(typed, shelf, project) -> list[dict[str, Any]]:
+    """The JSON log of a crawl with a page that is missing and one whose callback logs and raises."""
     shelf.missing |= {"/3"}
     spider = project / "spiders" / "shelf.py"
-    spider.write_text(
-        spider.read_text() + '        if response.url.endswith("/4"):\n            raise ValueError("4")\n'
-    )
-    said = scrape("crawl", "shelf", "-a", f"url={shelf.url}", "--log", "json", "-s", "log_level=debug")
-    events = records(said.stderr)
-    assert {"page failed", "callback raised", "crawl ended"} <= {event["event"] for event in events}
-    assert all({"run", "level", "timestamp"} <= event.keys() for event in events)
+    spider.write_text(f"import logging\n{spider.read_text()}{TALKING}")
+    said = typed("crawl", "shelf", "-a", f"url={shelf.url}", "--log", "json", "-s", "log_level=debug")
+    return records(said.stderr)
+
+
+def test_every_line_of_a_json_log_is_json_those_of_libraries_too(typed, shelf, project):
+    events = {event["event"]: event for event in talk(typed, shelf, project)}
+    assert {"page failed", "callback raised", "careful", "crawl ended"} <= events.keys()
+    assert all({"level", "timestamp"} <= event.keys() for event in events.values())
+    assert events["page failed"]["run"] == events["crawl ended"]["run"]
+
+
+def test_a_traceback_in_a_json_log_tells_where_but_no_values(typed, shelf, project):
+    events = {event["event"]: json.dumps(event) for event in talk(typed, shelf, project)}
+    assert "7 letters" in events["callback raised"]
+    assert "shelf.py" in events["callback raised"]
+    assert "hunter2" not in "".join(events.values())
 
 
 class Terminal:
