@@ -4,7 +4,6 @@
 """
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -117,13 +116,12 @@ def crawl(url: str, folder: Path) -> tuple[dict[str, Any], list[str], float]:
     """How it ended, the HTML pages it got, and the most memory it took, in MB."""
     (folder / "site.py").write_text(SPIDER)
     arguments = ["run", "site.py", "-a", f"url={url}", "-o", "pages.jsonl", "--log", "json"]
-    with (folder / "log").open("w") as log:
-        crawler = subprocess.Popen([sys.executable, "-m", "scraper", *arguments], cwd=folder, stderr=log)
-        _, status, usage = os.wait4(crawler.pid, 0)
-    crawler.returncode = os.waitstatus_to_exitcode(status)
-    event = json.loads((folder / "log").read_text().splitlines()[-1])
+    said = subprocess.run(
+        [sys.executable, "-m", "scraper", *arguments], cwd=folder, capture_output=True, text=True, check=True
+    )
     pages = [json.loads(line)["url"] for line in (folder / "pages.jsonl").read_text("utf-8").splitlines()]
-    return event, [urlsplit(page).path for page in pages], usage.ru_maxrss / 1024
+    peak = int((folder / "peak").read_text()) / 1024
+    return json.loads(said.stderr.splitlines()[-1]), [urlsplit(page).path for page in pages], peak
 
 
 @pytest.mark.parametrize(
