@@ -97,11 +97,12 @@ class FetchError(ScrapeError):
     """A response that did not arrive as asked.
 
     `retryable`: whether another attempt may help. `reason`: a few words that do not vary with the URL, for
-    counting and for `scrape retry --reason`.
+    counting and for `scrape retry --reason`. `proxy`: the name of the one it was tried through.
     """
 
     retryable: ClassVar[bool] = False
     reason: str = "fetch failed"
+    proxy: str = ""
 
     def __init__(self, message: str = "", *, request: Request | None = None) -> None:
         super().__init__(message or self.reason)
@@ -225,13 +226,20 @@ class Retry(Decision):
 
 
 class RetryLater(Decision):
-    """`delay` in seconds. Where `counted` is false the attempt is given back (no slot was free)."""
+    """`delay` in seconds. Where `counted` is false the attempt is given back (no slot was free).
 
-    def __init__(self, delay: float, why: str, *, counted: bool = True) -> None:
+    `status`, `proxy`: what answered this attempt, and the name of the proxy that it went through.
+    """
+
+    def __init__(
+        self, delay: float, why: str, *, counted: bool = True, status: int | None = None, proxy: str = ""
+    ) -> None:
         super().__init__(why)
         self.delay = delay
         self.reason = why
         self.counted = counted
+        self.status = status
+        self.proxy = proxy
 
 
 class StopCrawl(Decision):

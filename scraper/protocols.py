@@ -159,6 +159,7 @@ class Page:
     lease: Lease
     outcome: Outcome = field(default_factory=Done)
     status: int | None = None
+    proxy: str = ""  # its name
     children: list[Child] = field(default_factory=list)
     items: list[Record] = field(default_factory=list)
     lines: list[tuple[bytes, ...]] = field(default_factory=list)  # per item, its bytes for each feed

@@ -77,6 +77,7 @@ class Visitor:
             ):  # others say nothing of the pipelines
                 self._pipeline_failures = 0
         except RetryLater as later:
+            page.status, page.proxy = later.status, later.proxy
             self._defer(page, later)
         except Retry as wanted:
             error = FetchError(wanted.reason, request=request)
@@ -87,7 +88,10 @@ class Visitor:
             page.outcome = Refused(drop.reason)
         except StopCrawl as enough:
             page.stop = enough.reason
-        except (FetchError, CallbackError) as error:
+        except FetchError as error:
+            page.proxy = page.proxy or error.proxy
+            await self._fail(page, error)
+        except CallbackError as error:
             await self._fail(page, error)
 
     async def fetch(self, request: Request, send: Handler) -> Response:
@@ -104,7 +108,7 @@ class Visitor:
     async def _fetched(self, page: Page) -> Response:
         request = page.lease.request
         response = await self._downloader.fetch(self._with_ok(request))
-        page.status = response.status
+        page.status, page.proxy = response.status, response.proxy
         page.counters[stats.BYTES] += len(response.body)
         line = self._stats.host(page.lease.lane)
         line.done += 1

@@ -13,6 +13,7 @@ from scraper.frontiers.ledger import Ledger
 
 LIVES = 3  # processes that a page may take with it
 KILLED = "killed the process"
+ENDED = "the process ended"  # why an attempt came to nothing
 
 
 class Delivered:
@@ -32,11 +33,16 @@ class Delivered:
             "SELECT d.lives, q.lane, q.rank, q.seq, q.id, q.parent, q.attempts, q.request"
             " FROM delivered d JOIN queue q ON q.lane = d.lane AND q.rank = d.rank AND q.seq = d.seq ORDER BY d.seq"
         ).fetchall()
+        now = time.time()
         for lives, *row in rows:
             if lives >= LIVES:
-                self._bury(row, ledger)
+                self._bury(row, now, ledger)
             else:
                 self.suspects.append(tuple(row))
+        self._base.executemany(
+            "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, NULL, ?, '')",
+            [(row[2], now, row[5] + 1, ENDED) for row in self.suspects],
+        )
         self.waiting.update(row[2] for row in self.suspects)
 
     def next_suspect(self) -> tuple[Any, ...]:
@@ -56,11 +62,13 @@ class Delivered:
         """They came to an end, or were given back: whatever happens next, it was not them."""
         self._base.executemany("DELETE FROM delivered WHERE seq = ?", [(seq,) for seq in seqs])
 
-    def _bury(self, row: list[Any], ledger: Ledger) -> None:
+    def _bury(self, row: list[Any], now: float, ledger: Ledger) -> None:
         lane, rank, seq, identity, parent, attempts, request = row
         url = self._base.execute("SELECT json_extract(CAST(? AS TEXT), '$.url')", (request,)).fetchone()[0]
-        dead = (seq, identity, parent, url, KILLED, None, attempts + 1, time.time(), request)
+        dead = (seq, identity, parent, url, KILLED, None, attempts + 1, now, request)
+        ended = (seq, identity, parent, url, "failed", KILLED, None, "", attempts + 1, 0, now)
         self._base.execute("INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", dead)
+        self._base.execute("INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", ended)
         self._base.execute("DELETE FROM queue WHERE lane = ? AND rank = ? AND seq = ?", (lane, rank, seq))
         self.ended([seq])
         ledger.queued -= 1

@@ -29,6 +29,10 @@ def revive(path: Path, reason: str | None = None) -> int:
                 base.execute("INSERT INTO queue VALUES (?, ?, ?, ?, ?, ?, ?)", waiting)
                 ledger.counters.subtract({stats.FAILED: 1, f"{stats.FAILED}/{why}": 1})
             seqs = [(letter[0],) for letter in dead]
+            base.executemany(
+                "INSERT OR REPLACE INTO attempts SELECT seq, at, attempts, status, why, proxy FROM pages WHERE seq = ?",
+                seqs,
+            )
             base.executemany("DELETE FROM dead WHERE seq = ?", seqs)
             base.executemany("DELETE FROM pages WHERE seq = ?", seqs)
             ledger.queued += len(dead)

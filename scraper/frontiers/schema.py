@@ -15,7 +15,8 @@ OLDEST_SQLITE = (3, 35)  # RETURNING, WAL repairs
 # queue    what waits, in the order in which a lane is read: the key is the order, so reading on is a seek
 # delayed  what may not run before a time
 # seen     every identity ever queued → its seq (128 bits: a collision would lose a page)
-# pages    one row for each request that ended: the history that `scrape why` reads
+# pages    one row for each request that ended, with its last attempt: the history that `scrape why` reads
+# attempts  those before the last
 # dead     dead letters, whole, so that they can be put back
 # items    what spiders yielded, encoded, in the order of commits: the feeds are copies of it
 # delivered  what is out on the wire, and how many processes have ended with it out
@@ -27,7 +28,9 @@ CREATE TABLE delayed (due REAL, seq INTEGER, lane TEXT, rank INTEGER, id BLOB, p
     request BLOB, PRIMARY KEY (due, seq)) WITHOUT ROWID;
 CREATE TABLE seen (id BLOB PRIMARY KEY, seq INTEGER) WITHOUT ROWID;
 CREATE TABLE pages (seq INTEGER PRIMARY KEY, id BLOB, parent INTEGER, url TEXT, outcome TEXT, why TEXT,
-    status INTEGER, attempts INTEGER, items INTEGER, at REAL);
+    status INTEGER, proxy TEXT, attempts INTEGER, items INTEGER, at REAL);
+CREATE TABLE attempts (seq INTEGER, at REAL, attempt INTEGER, status INTEGER, why TEXT, proxy TEXT,
+    PRIMARY KEY (seq, at)) WITHOUT ROWID;
 CREATE TABLE dead (seq INTEGER PRIMARY KEY, id BLOB, parent INTEGER, url TEXT, why TEXT, status INTEGER,
     attempts INTEGER, at REAL, request BLOB);
 CREATE TABLE items (seq INTEGER PRIMARY KEY, id BLOB, kind TEXT, json BLOB);

@@ -327,6 +327,9 @@ class SqliteFrontier:
             row: Row = page.lease.key
             if isinstance(page.outcome, Deferred):
                 self._defer(row, page.outcome, work)
+                self._base.execute(
+                    "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?)", _attempt(page, row, now)
+                )
                 self._stages.drop(row.seq)
                 continue
             ended.append(_history(page, row, now))
@@ -334,7 +337,7 @@ class SqliteFrontier:
                 self._bury(page, row, page.outcome, now)
             if page.staged:
                 work.ledger.staged += self._stages.go_live(row.seq)
-        self._base.executemany("INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", ended)
+        self._base.executemany("INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", ended)
 
     def _defer(self, row: Row, outcome: Deferred, work: Work) -> None:
         attempts = row.attempts + outcome.counted
@@ -468,4 +471,23 @@ def _history(page: Page, row: Row, now: float) -> tuple[Any, ...]:
         case _:
             name, why = "refused", page.outcome.why
     url = page.lease.request.url
-    return (row.seq, row.id, row.parent, url, name, why, page.status, row.attempts + 1, len(page.items), now)
+    items = page.counters[stats.ITEMS]
+    return (
+        row.seq,
+        row.id,
+        row.parent,
+        url,
+        name,
+        why,
+        page.status,
+        page.proxy,
+        row.attempts + 1,
+        items,
+        now,
+    )
+
+
+def _attempt(page: Page, row: Row, now: float) -> tuple[Any, ...]:
+    """The row of `attempts` for one that was not the last."""
+    why = page.outcome.why if isinstance(page.outcome, Deferred) else ""
+    return (row.seq, now, row.attempts + 1, page.status, why, page.proxy)

@@ -70,7 +70,7 @@ class Proxies:
             if isinstance(error, BLAMED):
                 self._failed(name)
             conceal(error, url)
-            error.request = request
+            error.request, error.proxy = request, name
             raise
         self._worked(name)
         return response.replace(request=request, proxy=name)

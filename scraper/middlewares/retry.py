@@ -64,6 +64,7 @@ class Retry:
             later = self.after(request, error.reason) if error.retryable else None
             if later is None:
                 raise
+            later.proxy = error.proxy
             raise later from error
         if response.status in self._statuses:
             self._again(request, response)
@@ -86,7 +87,8 @@ class Retry:
             return
         later = self.after(request, f"status {response.status}")
         if later is not None:
-            raise RetryLater(max(later.delay, asked), later.reason)
+            delay = max(later.delay, asked)
+            raise RetryLater(delay, later.reason, status=response.status, proxy=response.proxy)
 
 
 def retry_after(response: Response, now: float) -> float | None:
