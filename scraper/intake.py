@@ -56,7 +56,6 @@ class Intake:
             lane(url),
             request.priority,
             self._not_before(request),
-            url,
             request.encode(url=url, depth=depth),
         )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from multidict import CIMultiDict
 
@@ -88,15 +88,13 @@ class Sink(Protocol):
 # ── the frontier ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Child:
+class Child(NamedTuple):
     """A request on its way into the frontier: identified, admitted, encoded."""
 
     id: bytes
     lane: str  # host:port, the key of politeness
     priority: int
     not_before: float  # Unix time; 0 = now
-    url: str
     request: bytes
 
 

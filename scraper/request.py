@@ -139,13 +139,10 @@ class Request:
     def encode(self, *, url: str = "", depth: int | None = None) -> bytes:
         """JSON of the fields not at their default, for `decode`. `url`, `depth`: instead of its own."""
         values = STORED_VALUES(self)
-        # usual case: at most a callback
-        most = USUAL if values[USUAL:] == STORED_DEFAULTS[USUAL:] else len(values)
-        kept: dict[str, Any] = {
-            name: value
-            for name, value, default in zip(STORED_NAMES[:most], values, STORED_DEFAULTS, strict=False)
-            if value is not default and value != default
-        }
+        kept: dict[str, Any] = {"callback": self.callback} if self.callback is not None else {}
+        if values != STORED_DEFAULTS:  # unusual: more than a callback
+            stored = zip(STORED_NAMES, values, STORED_DEFAULTS, strict=True)
+            kept |= {name: value for name, value, default in stored if value != default}
         kept["url"] = url or self.url
         if depth is None:
             depth = self.depth
@@ -220,8 +217,7 @@ FIELDS: tuple[str, ...] = tuple(field.name for field in fields(Request))
 DEFAULTS: tuple[tuple[str, Any], ...] = tuple(
     (field.name, "" if field.default is MISSING else field.default) for field in fields(Request)
 )
-USUAL = 1
 _NOT_STORED = {"url", "callback", "depth", "body", "ok", "id", "attempt", "not_before", "delay"}
-STORED_NAMES = ("callback", *(name for name, _ in DEFAULTS if name not in _NOT_STORED))
+STORED_NAMES = tuple(name for name, _ in DEFAULTS if name not in _NOT_STORED)
 STORED_DEFAULTS = tuple(dict(DEFAULTS)[name] for name in STORED_NAMES)
 STORED_VALUES = attrgetter(*STORED_NAMES)

@@ -4,6 +4,7 @@
 """
 
 import re
+from functools import lru_cache
 
 import ada_url
 
@@ -74,6 +75,12 @@ def host(url: str) -> str:
 
 def lane(url: str) -> str:
     """`example.com:443`: host and effective port, the key of politeness. Port 0 where a scheme has none."""
+    end = url.find("/", url.find("://") + 3)
+    return _lane(url if end < 0 else url[:end])
+
+
+@lru_cache(maxsize=4096)
+def _lane(url: str) -> str:
     name, _, hostname, port = _parts(url)
     return f"{hostname or ''}:{port or _DEFAULT_PORTS.get(name, '0')}"
 

@@ -83,12 +83,20 @@ class Lanes:
         lane.offer(entry, self._cap)
         self._wake(lane)
 
-    def on_disk(self, name: str) -> Key:
-        """A lane of which the store has more than memory; what comes before the key returned belongs into memory."""
+    def add_all(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """(lane, rank, seq, and what the frontier needs to lease it …): past its window one costs a comparison."""
+        cap = self._cap
+        for row in rows:
+            lane = self._lanes.get(row[0]) or self._lane(row[0])
+            if not lane.beyond or row[1:3] <= lane.top:
+                lane.offer((row[1], row[2], row[3:]), cap)
+                self._wake(lane)
+
+    def on_disk(self, name: str) -> None:
+        """A lane of which the store has something and memory nothing."""
         lane = self._lane(name)
         lane.beyond = True
         self._wake(lane)
-        return lane.top
 
     def take(self, n: int, now: float) -> list[tuple[str, Entry]]:
         """Up to `n` requests that may be fetched now."""

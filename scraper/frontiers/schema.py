@@ -15,18 +15,21 @@ OLDEST_SQLITE = (3, 35)  # RETURNING, WAL repairs
 # queue    what waits, in the order in which a lane is read: the key is the order, so reading on is a seek
 # delayed  what may not run before a time
 # seen     every identity ever queued → its seq (128 bits: a collision would lose a page)
+# recent   those on their way into `seen`: for each commit the first seq, and the identities one after the other
 # pages    one row for each request that ended, with its last attempt: the history that `scrape why` reads
 # attempts  those before the last
 # dead     dead letters, whole, so that they can be put back
 # items    what spiders yielded, encoded, in the order of commits: the feeds are copies of it
 # delivered  what is out on the wire, and how many processes have ended with it out
-# staged   outputs of a page that yields more than memory should hold; visible when its stage is live
+# staged   outputs of a page that yields more than memory should hold, some thousand a row; visible when its stage
+#          is live
 TABLES = """
 CREATE TABLE queue (lane TEXT, rank INTEGER, seq INTEGER, id BLOB, parent INTEGER, attempts INTEGER, request BLOB,
     PRIMARY KEY (lane, rank, seq)) WITHOUT ROWID;
 CREATE TABLE delayed (due REAL, seq INTEGER, lane TEXT, rank INTEGER, id BLOB, parent INTEGER, attempts INTEGER,
     request BLOB, PRIMARY KEY (due, seq)) WITHOUT ROWID;
 CREATE TABLE seen (id BLOB PRIMARY KEY, seq INTEGER) WITHOUT ROWID;
+CREATE TABLE recent (first INTEGER PRIMARY KEY, ids BLOB);
 CREATE TABLE pages (seq INTEGER PRIMARY KEY, id BLOB, parent INTEGER, url TEXT, outcome TEXT, why TEXT,
     status INTEGER, proxy TEXT, attempts INTEGER, items INTEGER, at REAL);
 CREATE TABLE attempts (seq INTEGER, at REAL, attempt INTEGER, status INTEGER, why TEXT, proxy TEXT,
@@ -34,9 +37,9 @@ CREATE TABLE attempts (seq INTEGER, at REAL, attempt INTEGER, status INTEGER, wh
 CREATE TABLE dead (seq INTEGER PRIMARY KEY, id BLOB, parent INTEGER, url TEXT, why TEXT, status INTEGER,
     attempts INTEGER, at REAL, request BLOB);
 CREATE TABLE items (seq INTEGER PRIMARY KEY, id BLOB, kind TEXT, json BLOB);
-CREATE TABLE stages (page INTEGER PRIMARY KEY, state TEXT, drained INTEGER);
-CREATE TABLE staged (page INTEGER, ordinal INTEGER, kind TEXT, id BLOB, lane TEXT, rank INTEGER, due REAL, body BLOB,
-    PRIMARY KEY (page, ordinal)) WITHOUT ROWID;
+CREATE TABLE stages (page INTEGER PRIMARY KEY, state TEXT);
+CREATE TABLE staged (part INTEGER PRIMARY KEY, page INTEGER, heads BLOB, ids BLOB, bodies BLOB);
+CREATE INDEX staged_by_page ON staged (page, part);
 CREATE TABLE memory (owner TEXT, key TEXT, value BLOB, PRIMARY KEY (owner, key)) WITHOUT ROWID;
 CREATE TABLE marks (feed TEXT PRIMARY KEY, mark BLOB) WITHOUT ROWID;
 CREATE TABLE delivered (seq INTEGER PRIMARY KEY, lane TEXT, rank INTEGER, lives INTEGER);

@@ -14,11 +14,11 @@ import orjson
 from scraper import stats
 from scraper.frontiers.checkpoints import Checkpoints
 from scraper.frontiers.delivered import Delivered
-from scraper.frontiers.lanes import Entry, Key, Lane, Lanes
+from scraper.frontiers.lanes import Entry, Lane, Lanes
 from scraper.frontiers.ledger import Ledger
 from scraper.frontiers.schema import Transaction, connect, in_words
 from scraper.frontiers.seen import Seen
-from scraper.frontiers.stages import Part, Stages
+from scraper.frontiers.stages import AT_ONCE, Part, Stages
 from scraper.item import Record
 from scraper.protocols import (
     Batch,
@@ -36,20 +36,6 @@ from scraper.protocols import (
     Saved,
 )
 from scraper.request import Request
-
-# ruff: noqa: S608  # our own words only
-_FRESH = f"""FROM staged WHERE {Part.WHERE} AND kind IS NULL
-    AND (SELECT seq FROM seen WHERE seen.id = staged.id) = :seq + ordinal"""
-ADD_STAGED_TO_SEEN = f"""INSERT OR IGNORE INTO seen SELECT id, :seq + ordinal FROM staged
-    WHERE {Part.WHERE} AND kind IS NULL ORDER BY id, ordinal"""
-QUEUE_STAGED = (
-    f"INSERT INTO queue SELECT lane, rank, :seq + ordinal, id, page, 0, body {_FRESH} AND due <= :now"
-)
-DELAY_STAGED = (
-    f"INSERT INTO delayed SELECT due, :seq + ordinal, lane, rank, id, page, 0, body {_FRESH} AND due > :now"
-)
-STAGED_LANES = f"""SELECT lane, min(rank), :seq + min(ordinal) FROM staged
-    WHERE {Part.WHERE} AND kind IS NULL AND due <= :now GROUP BY lane"""
 
 PROMOTED_AT_ONCE = 500  # delayed requests that one lease puts back into their lanes
 
@@ -74,11 +60,8 @@ class Work:
     ledger: Ledger
     counters: Counter[str]
     delayed: int
-    added: list[tuple[str, Entry]] = field(default_factory=list)
-    arrived: list[tuple[str, int, int]] = field(
-        default_factory=list
-    )  # lane, and the smallest rank and seq there
-    fresh: set[bytes] = field(default_factory=set)
+    added: list[tuple[Any, ...]] = field(default_factory=list)  # rows of the queue
+    fresh: list[bytes] = field(default_factory=list)
     items: list[tuple[int, Record]] = field(default_factory=list)
     lines: list[tuple[bytes, ...] | None] = field(default_factory=list)
 
@@ -249,6 +232,7 @@ class SqliteFrontier:
     async def stage(self, lease: Lease, outputs: Sequence[Output]) -> None:
         with in_words(self._path), Transaction(self._base):
             self._stages.add(lease.key.seq, outputs)
+        self._stages.added(lease.key.seq, len(outputs))
         self._checkpoints.committed()
 
     async def unstage(self, lease: Lease) -> None:
@@ -264,8 +248,12 @@ class SqliteFrontier:
         refused = [page for page in batch.pages if not self._holds(page.lease)]
         pages = [page for page in batch.pages if self._holds(page.lease)]
         work = Work(self._ledger.copy(), Counter(batch.counters), self._delayed)
-        with in_words(self._path), Transaction(self._base):
-            self._write(batch, pages, work)
+        try:
+            with in_words(self._path), Transaction(self._base):
+                self._write(batch, pages, work)
+        except BaseException:
+            self._seen.rolled_back(work.fresh)
+            raise
         self._follow(pages, work)
         return Committed(refused, work.items, work.lines, work.counters)
 
@@ -281,6 +269,7 @@ class SqliteFrontier:
         self._queue(children, work)
         if work.ledger.staged:
             self._drain(work)
+        self._seen.move_on(len(work.fresh))
         self._stages.sweep()
         self._remember(batch)
         work.ledger.counters.update(work.counters)
@@ -289,29 +278,14 @@ class SqliteFrontier:
     def _follow(self, pages: Sequence[Page], work: Work) -> None:
         self._ledger = work.ledger
         self._delayed = work.delayed
-        self._seen.committed(work.fresh)
+        self._seen.committed()
         for page in pages:
             del self._leased[page.lease.key.seq]
             self._exonerate(page.lease.key.seq)
             self._stages.forget(page.lease.key.seq)
             self._lanes.left(page.lease.lane)
-        for lane, entry in work.added:
-            self._lanes.add(lane, entry)
-        for lane, rank, seq in work.arrived:
-            self._arrived(lane, (rank, seq))
+        self._lanes.add_all(work.added)
         self._checkpoints.committed()
-
-    def _arrived(self, lane: str, first: Key) -> None:
-        """Requests came onto the disk past memory: those that belong into the lane's window are read into it."""
-        top = self._lanes.on_disk(lane)
-        if first < top:
-            rows = self._base.execute(
-                "SELECT rank, seq, id, parent, attempts, request FROM queue"
-                " WHERE lane = ? AND (rank, seq) < (?, ?) AND seq >= ?",
-                (lane, *top, first[1]),
-            ).fetchall()
-            for rank, seq, *stored in rows:
-                self._lanes.add(lane, (rank, seq, tuple(stored)))
 
     def _settle(self, pages: Sequence[Page], work: Work) -> None:
         """Takes the pages out of the queue and writes down what became of them."""
@@ -379,57 +353,44 @@ class SqliteFrontier:
 
     def _queue(self, children: Sequence[tuple[int, Child]], work: Work) -> None:
         """Duplicates are decided here, in the transaction that adds the child."""
-        fresh = self._seen.unseen(children, work.fresh)
+        fresh = self._seen.unseen(children)
         if len(children) > len(fresh):
             work.counters[f"{stats.DROPPED}/duplicate"] += len(children) - len(fresh)
         if not fresh:
             return
-        now = self._now()
-        queue, delayed, seen = [], [], []
-        for parent, child in fresh:
-            work.ledger.seq += 1
-            seq, rank = work.ledger.seq, -child.priority
-            seen.append((child.id, seq))
-            work.fresh.add(child.id)
-            if child.not_before > now:
-                delayed.append((child.not_before, seq, child.lane, rank, child.id, parent, 0, child.request))
+        now, first, seq = self._now(), work.ledger.seq + 1, work.ledger.seq
+        queue: list[tuple[Any, ...]] = []
+        delayed: list[tuple[Any, ...]] = []
+        for parent, (identity, lane, priority, not_before, request) in fresh:
+            seq += 1
+            if not_before > now:
+                delayed.append((not_before, seq, lane, -priority, identity, parent, 0, request))
             else:
-                queue.append((child.lane, rank, seq, child.id, parent, 0, child.request))
-                work.added.append((child.lane, (rank, seq, (child.id, parent, 0, child.request))))
-        self._seen.add(seen)
+                queue.append((lane, -priority, seq, identity, parent, 0, request))
+        identities = [child.id for _, child in fresh]
+        self._seen.add(first, identities)
         self._base.executemany("INSERT INTO queue VALUES (?, ?, ?, ?, ?, ?, ?)", queue)
         self._base.executemany("INSERT INTO delayed VALUES (?, ?, ?, ?, ?, ?, ?, ?)", delayed)
+        work.fresh += identities
+        work.added += queue
         work.delayed += len(delayed)
+        work.ledger.seq = seq
         work.ledger.queued += len(fresh)
         work.counters[stats.QUEUED] += len(fresh)
 
     def _drain(self, work: Work) -> None:
-        """Makes the next outputs of the oldest live stage visible: a commit stays bounded."""
-        part = self._stages.next_part()
-        if part is None:
-            return
-        records = self._stages.records(part)
-        self._keep(records, [None] * len(records), work)
-        self._queue_staged(part, part.end - part.first - len(records), work)
-        work.ledger.staged -= part.end - part.first
-        self._stages.done(part)
+        """Makes the next outputs of the oldest live stages visible: a commit stays bounded."""
+        drained = 0
+        while drained < AT_ONCE and (part := self._stages.next_part()):
+            drained += len(part.outputs)
+            self._show(part, work)
 
-    def _queue_staged(self, part: Part, children: int, work: Work) -> None:
-        """As `_queue`, but inside the database: a page of a million links is not carried through memory again."""
-        told = {**part.range, "seq": work.ledger.seq + 1 - part.first, "now": self._now()}
-        fresh = self._base.execute(ADD_STAGED_TO_SEEN, told).rowcount
-        if not fresh:
-            work.counters[f"{stats.DROPPED}/duplicate"] += children
-            return
-        queued = self._base.execute(QUEUE_STAGED, told).rowcount
-        if queued < fresh:
-            work.delayed += self._base.execute(DELAY_STAGED, told).rowcount
-        work.arrived += self._base.execute(STAGED_LANES, told).fetchall()
-        work.ledger.seq += part.end - part.first
-        work.ledger.queued += fresh
-        work.counters[stats.QUEUED] += fresh
-        if fresh < children:
-            work.counters[f"{stats.DROPPED}/duplicate"] += children - fresh
+    def _show(self, part: Part, work: Work) -> None:
+        records = [output for output in part.outputs if isinstance(output, Record)]
+        self._keep(records, [None] * len(records), work)
+        self._queue([(part.page, output) for output in part.outputs if isinstance(output, Child)], work)
+        work.ledger.staged -= len(part.outputs)
+        self._stages.done(part)
 
     def _remember(self, batch: Batch) -> None:
         for owner, changed in batch.changes.items():

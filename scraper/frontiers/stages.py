@@ -5,34 +5,30 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
+
+import orjson
 
 from scraper.item import Record
-from scraper.protocols import Output
+from scraper.protocols import Child, Output
 
-AT_ONCE = 2_000  # outputs that one commit makes visible, or deletes
+AT_ONCE = 2_000  # outputs in a part: what one commit makes visible, or deletes
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Outputs `first` … `end` - 1 of a page's stage."""
+    """Some outputs of a page, in the order in which it yielded them."""
 
-    WHERE: ClassVar[str] = "page = :page AND ordinal >= :first AND ordinal < :end"
-
+    number: int
     page: int
-    first: int
-    end: int
-    ended: bool  # nothing of the stage comes after it
-
-    @property
-    def range(self) -> dict[str, int]:
-        return {"page": self.page, "first": self.first, "end": self.end}
+    outputs: Sequence[Output]
 
 
 class Stages:
     """A stage is open while its page lives, live once the page is committed, dropped when the page failed.
 
-    Live ones are drained and dropped ones deleted in bounded steps, each inside some commit.
+    It is written in parts of one row each: a row an output would cost as much again as its place in the queue.
+    Live ones are drained and dropped ones deleted a part at a time, each inside some commit.
     """
 
     def __init__(self, base: sqlite3.Connection) -> None:
@@ -42,15 +38,17 @@ class Stages:
         self._dropped = base.execute("SELECT count(*) FROM stages WHERE state = 'dropped'").fetchone()[0] > 0
 
     def add(self, page: int, outputs: Sequence[Output]) -> None:
-        first = self._open.get(page, 0)
-        if not first:
+        """`added` follows when it went through."""
+        if page not in self._open:
             self._base.execute("DELETE FROM staged WHERE page = ?", (page,))  # of an earlier, dropped attempt
-            self._base.execute("INSERT OR REPLACE INTO stages VALUES (?, 'open', 0)", (page,))
+            self._base.execute("INSERT OR REPLACE INTO stages VALUES (?, 'open')", (page,))
         self._base.executemany(
-            "INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [_row(page, ordinal, output) for ordinal, output in enumerate(outputs, first)],
+            "INSERT INTO staged (page, heads, ids, bodies) VALUES (?, ?, ?, ?)",
+            [(page, *_packed(outputs[at : at + AT_ONCE])) for at in range(0, len(outputs), AT_ONCE)],
         )
-        self._open[page] = first + len(outputs)
+
+    def added(self, page: int, outputs: int) -> None:
+        self._open[page] = self._open.get(page, 0) + outputs
 
     def drop(self, page: int) -> None:
         """Where it is part of a commit, `forget` follows when that went through."""
@@ -68,51 +66,65 @@ class Stages:
 
     def next_part(self) -> Part | None:
         """The next outputs of the oldest live stage."""
-        stage = self._base.execute(
-            "SELECT page, drained FROM stages WHERE state = 'live' ORDER BY page LIMIT 1"
-        ).fetchone()
-        if stage is None:
+        found = self._next("live")
+        if found is None:
             return None
-        page, drained = stage
-        last = self._base.execute("SELECT max(ordinal) FROM staged WHERE page = ?", (page,)).fetchone()[0]
-        total = drained if last is None else last + 1
-        end = min(drained + AT_ONCE, total)
-        return Part(page, drained, end, ended=end == total)
-
-    def records(self, part: Part) -> list[Record]:
-        """The items among them, in order."""
-        rows = self._base.execute(
-            f"SELECT id, kind, body FROM staged WHERE {Part.WHERE} AND kind IS NOT NULL ORDER BY ordinal",  # noqa: S608  # our own words
-            part.range,
-        )
-        return [Record(*row) for row in rows]
+        part, page = found
+        packed = self._base.execute(
+            "SELECT heads, ids, bodies FROM staged WHERE part = ?", (part,)
+        ).fetchone()
+        return Part(part, page, _unpacked(*packed))
 
     def done(self, part: Part) -> None:
-        self._advance(part.page, part.end, ended=part.ended)
+        self._delete(part.number, part.page)
 
     def sweep(self) -> None:
         """Deletes the next part of a dropped stage, where there is one."""
         if self._dropped:
-            stage = self._base.execute(
-                "SELECT page, drained FROM stages WHERE state = 'dropped' LIMIT 1"
-            ).fetchone()
-            self._dropped = stage is not None
-            if stage is not None:
-                page, drained = stage
-                last = self._base.execute(
-                    "SELECT max(ordinal) FROM staged WHERE page = ?", (page,)
-                ).fetchone()[0]
-                self._advance(page, drained + AT_ONCE, ended=last is None or last < drained + AT_ONCE)
+            found = self._next("dropped")
+            self._dropped = found is not None
+            if found is not None:
+                self._delete(*found)
 
-    def _advance(self, page: int, drained: int, *, ended: bool) -> None:
-        self._base.execute("DELETE FROM staged WHERE page = ? AND ordinal < ?", (page, drained))
-        if ended:
+    def _next(self, state: str) -> tuple[int, int] | None:
+        """The first part of the oldest stage in that state, and its page."""
+        found: tuple[int, int] | None = self._base.execute(
+            "SELECT staged.part, staged.page FROM stages JOIN staged USING (page) WHERE state = ?"
+            " ORDER BY staged.page, staged.part LIMIT 1",
+            (state,),
+        ).fetchone()
+        return found
+
+    def _delete(self, part: int, page: int) -> None:
+        self._base.execute("DELETE FROM staged WHERE part = ?", (part,))
+        if self._base.execute("SELECT 1 FROM staged WHERE page = ? LIMIT 1", (page,)).fetchone() is None:
             self._base.execute("DELETE FROM stages WHERE page = ?", (page,))
+
+
+def _packed(outputs: Sequence[Output]) -> tuple[bytes, bytes, bytes]:
+    """Three columns: heads (JSON: an item's kind; a request's lane, priority, time), identities, bodies (lines)."""
+    heads: list[Any] = []
+    ids, bodies = [], []
+    for output in outputs:
+        if isinstance(output, Child):
+            identity, lane, priority, not_before, body = output
+            heads.append((lane, priority, not_before))
         else:
-            self._base.execute("UPDATE stages SET drained = ? WHERE page = ?", (drained, page))
+            identity, body = output.item_id, output.json
+            heads.append(output.kind)
+        ids.append(identity)
+        bodies.append(body)
+    return orjson.dumps(heads), b"".join(ids), b"\n".join(bodies)
 
 
-def _row(page: int, ordinal: int, output: Output) -> tuple[Any, ...]:
-    if isinstance(output, Record):
-        return (page, ordinal, output.kind, output.item_id, None, 0, 0.0, output.json)
-    return (page, ordinal, None, output.id, output.lane, -output.priority, output.not_before, output.request)
+def _unpacked(heads: bytes, ids: bytes, bodies: bytes) -> list[Output]:
+    outputs: list[Output] = []
+    at = 0
+    for head, body in zip(orjson.loads(heads), bodies.split(b"\n"), strict=True):
+        identity = ids[at : at + 16]
+        at += 16
+        if isinstance(head, str):
+            outputs.append(Record(identity, head, body))
+        else:
+            outputs.append(Child(identity, head[0], head[1], head[2], body))
+    return outputs

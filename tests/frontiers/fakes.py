@@ -34,7 +34,7 @@ def child(
     url = f"http://{host}.example/{name}"
     request = Request(url, priority=priority, callback="parse")
     id_ = fingerprint("GET", identity or url, b"")
-    return Child(id_, lane(host), priority, not_before, url, request.encode())
+    return Child(id_, lane(host), priority, not_before, request.encode())
 
 
 def children(names: Iterable[str | int | Child], **options) -> list[Child]:

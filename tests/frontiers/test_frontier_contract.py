@@ -30,7 +30,7 @@ async def test_a_lease_carries_the_request_its_identity_and_its_lane(crawl: Craw
     await crawl.seed(start := child("start", host="b", priority=3))
     lease = await crawl.one()
     request = lease.request
-    assert (request.url, request.callback, request.priority) == (start.url, "parse", 3)
+    assert (request.url, request.callback, request.priority) == ("http://b.example/start", "parse", 3)
     assert (request.id, request.attempt, lease.lane) == (start.id, 1, "b.example:80")
 
 

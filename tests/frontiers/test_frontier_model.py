@@ -25,6 +25,7 @@ from scraper.frontiers.sqlite import SqliteFrontier
 from scraper.item import Record
 from scraper.politeness import HostClock
 from scraper.protocols import Batch, Buried, Child, Deferred, Lease, Limits, Page, Refused, Seeds
+from scraper.request import Request
 from tests.frontiers.fakes import EASY, Time, child, item, lane, name_of, page
 
 LIVES = 3  # processes that a page may take with it
@@ -102,7 +103,7 @@ class FrontierMachine(RuleBasedStateMachine):
         """What the model does with children; how many of them are duplicates."""
         fresh = 0
         for one in children:
-            name = one.url.rpartition("/")[2]
+            name = Request.decode(one.request).url.rpartition("/")[2]
             if name not in self.seen:
                 fresh += 1
                 self.order += 1

@@ -517,7 +517,7 @@ async def test_a_stage_that_did_not_fit_in_the_log_can_be_repeated(opened, path)
         lease = await crawl.one()
         await crawl.frontier.stage(lease, [child("first")])
         with no_room_in_the_log(path), pytest.raises(StorageError):
-            await crawl.frontier.stage(lease, children(range(30)))
+            await crawl.frontier.stage(lease, children(range(3_000)))
         await asyncio.wait_for(check_staged_again(crawl, lease), 5)
 
 
