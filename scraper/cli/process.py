@@ -25,7 +25,7 @@ log = structlog.get_logger()
 def run(job: Job, *, console: Console) -> Result:
     """Crawls in this process. Raises UsageError where the crawl can't begin."""
     _configure(job.settings)
-    _calm_the_collector()
+    calm_the_collector()
     with asyncio.Runner(loop_factory=_loop_factory(job.settings)) as runner:
         return runner.run(_crawl(job, console))
 
@@ -81,7 +81,7 @@ def _loop_factory(settings: Settings) -> Callable[[], asyncio.AbstractEventLoop]
     return factory
 
 
-def _calm_the_collector() -> None:
+def calm_the_collector() -> None:
     """What is loaded now stays for good; pages make little cyclic garbage: look for it less often (6 % of a crawl)."""
     gc.collect()
     gc.freeze()
