@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import KW_ONLY, MISSING, InitVar, dataclass, fields
+from dataclasses import KW_ONLY, MISSING, FrozenInstanceError, InitVar, dataclass, fields
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, Never, Self
@@ -36,20 +37,10 @@ EMPTY: Mapping[str, Any] = Empty()
 NO_STATUSES: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request as a spider yields it.
-
-    `callback`, `errback`: methods of the spider, or their names. `data`: a dict of JSON that comes back as
-    `response.data`; it is copied. `priority`: higher is earlier, within one host. `ok`: statuses beside 2xx
-    that reach the callback. `session`: a name; requests of one session share cookies. `timeout`: seconds
-    for the whole exchange. `max_body`: bytes, on the wire and decoded. `not_before`: an aware datetime or a
-    Unix time; `delay`: seconds from when it is yielded.
-
-    `id`, `depth` and `attempt` are the machine's; what a spider puts there is replaced.
-
-    Raises TypeError or ValueError, in words, where it is built: a mistake shows at its own line.
-    """
+@dataclass(slots=True, unsafe_hash=True)
+class _Draft:
+    """A request while it is built. A frozen dataclass sets each field through `object.__setattr__`: four times the
+    time, for every link of every page; so a draft becomes a Request when it is ready."""
 
     url: str
     _: KW_ONLY
@@ -76,19 +67,18 @@ class Request:
     attempt: int = 1
 
     def __post_init__(self, json: Any, form: Mapping[str, Any] | None) -> None:
-        put = object.__setattr__
         if self.callback is not None and type(self.callback) is not str:
-            put(self, "callback", method_name(self.callback, "callback"))
+            self.callback = method_name(self.callback, "callback")
         if self.errback is not None and type(self.errback) is not str:
-            put(self, "errback", method_name(self.errback, "errback"))
+            self.errback = method_name(self.errback, "errback")
         if self.body or type(self.body) is not bytes or json is not None or form is not None:
             self._settle_body(json, form)
         if self.data is not EMPTY:
-            put(self, "data", _copied(self.data))
+            self.data = _copied(self.data)
         if self.ok is not NO_STATUSES:
-            put(self, "ok", _statuses(self.ok))
+            self.ok = _statuses(self.ok)
         if self.headers is not EMPTY:
-            put(self, "headers", _plain_headers(self.headers))
+            self.headers = _plain_headers(self.headers)
         if self.priority and not (isinstance(self.priority, int) and abs(self.priority) < 2**53):
             raise TypeError(f"priority= is a whole number below 2**53, not {self.priority!r}.")
         if self.not_before is not None or self.delay is not None:
@@ -107,11 +97,11 @@ class Request:
             body, kind = orjson.dumps(json), "application/json"
         elif form is not None:
             body, kind = urlencode(form, doseq=True).encode(), "application/x-www-form-urlencoded"
-        object.__setattr__(self, "body", body)
+        self.body = body
         if kind and self.method == "GET":
-            object.__setattr__(self, "method", "POST")
+            self.method = "POST"
         if kind and not any(name.lower() == "content-type" for name in self.headers):
-            object.__setattr__(self, "headers", {**self.headers, "Content-Type": kind})
+            self.headers = {**self.headers, "Content-Type": kind}
 
     def _settle_time(self) -> None:
         if self.not_before is not None and self.delay is not None:
@@ -121,12 +111,48 @@ class Request:
                 raise ValueError(
                     "not_before= needs a datetime with a time zone, such as datetime.now(UTC) + …"
                 )
-            object.__setattr__(self, "not_before", self.not_before.timestamp())
+            self.not_before = self.not_before.timestamp()
         for name, value in (("not_before", self.not_before), ("delay", self.delay)):
             if value is not None and not isinstance(value, int | float):
                 raise TypeError(
                     f"{name}= is a number of seconds{' or a datetime' if name != 'delay' else ''}, not {value!r}."
                 )
+
+
+class _Drafted(type):
+    def __call__(cls, *given: Any, **named: Any) -> Any:
+        new: Any = _Draft(*given, **named)
+        new.__class__ = cls
+        return new
+
+
+class Request(_Draft, metaclass=_Drafted):
+    """One request as a spider yields it.
+
+    `callback`, `errback`: methods of the spider, or their names. `data`: a dict of JSON that comes back as
+    `response.data`; it is copied. `priority`: higher is earlier, within one host. `ok`: statuses beside 2xx
+    that reach the callback. `session`: a name; requests of one session share cookies. `timeout`: seconds
+    for the whole exchange. `max_body`: bytes, on the wire and decoded. `not_before`: an aware datetime or a
+    Unix time; `delay`: seconds from when it is yielded.
+
+    `id`, `depth` and `attempt` are the machine's; what a spider puts there is replaced.
+
+    Raises TypeError or ValueError, in words, where it is built: a mistake shows at its own line.
+    """
+
+    __slots__ = ()
+
+    def __setattr__(self, name: str, value: Any) -> Never:
+        raise FrozenInstanceError(f"A request never changes: `request.replace({name}=…)` makes another.")
+
+    __delattr__ = __setattr__  # type: ignore[assignment]  # never returns either
+
+    def __getstate__(self) -> list[Any]:
+        return [getattr(self, name) for name in FIELDS]
+
+    def __setstate__(self, state: list[Any]) -> None:
+        for name, value in zip(FIELDS, state, strict=True):
+            object.__setattr__(self, name, value)
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed, taken as they are: three times as fast as `dataclasses.replace`."""
@@ -221,3 +247,5 @@ _NOT_STORED = {"url", "callback", "depth", "body", "ok", "id", "attempt", "not_b
 STORED_NAMES = tuple(name for name, _ in DEFAULTS if name not in _NOT_STORED)
 STORED_DEFAULTS = tuple(dict(DEFAULTS)[name] for name in STORED_NAMES)
 STORED_VALUES = attrgetter(*STORED_NAMES)
+_Draft.__init__.__qualname__ = "Request.__init__"  # what a TypeError about an argument names
+Request.__signature__ = inspect.signature(_Draft)  # type: ignore[attr-defined]  # what help() and editors show

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from itertools import count
 
+from scraper.frontiers.sieve import Sieve
 from scraper.protocols import Child
 
 GENERATION = 50_000  # identities in each of the two generations that memory keeps
@@ -26,6 +27,10 @@ class Seen:
 
     def __init__(self, base: sqlite3.Connection) -> None:
         self._base = base
+        self._table = Sieve()
+        rows = base.execute("SELECT id FROM seen")
+        while some := rows.fetchmany(10_000):
+            self._table.put([identity for (identity,) in some])
         self._young = {
             ids[at : at + SIZE]: first + at // SIZE
             for first, ids in base.execute("SELECT first, ids FROM recent")
@@ -46,7 +51,7 @@ class Seen:
         for generation in (self._young, self._old):
             for known in first.keys() & generation.keys():
                 del first[known]
-        for known in self._in_table(list(first)):
+        for known in self._in_table(self._table.maybe(list(first))):
             del first[known]
         return list(first.values())
 
@@ -64,6 +69,7 @@ class Seen:
             self._moved += 1
             bucket = sorted(self._buckets[-self._moved])
             self._base.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?)", bucket)
+            self._table.put([identity for identity, _ in bucket])
             moved += len(bucket)
         if self._moved and self._moved == len(self._buckets):
             self._base.execute("DELETE FROM recent WHERE first <= ?", (self._last_old,))

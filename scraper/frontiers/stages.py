@@ -102,25 +102,31 @@ class Stages:
 
 
 def _packed(outputs: Sequence[Output]) -> tuple[bytes, bytes, bytes]:
-    """Three columns: heads (JSON: an item's kind; a request's lane, priority, time), identities, bodies (lines)."""
-    heads: list[Any] = []
-    ids, bodies = [], []
+    """Three columns: heads, identities, bodies (lines).
+
+    A head is an item's kind, or a request's lane, priority and time. The column is JSON: the different ones,
+    and for each output the number of its own.
+    """
+    heads: dict[Any, int] = {}
+    numbers, ids, bodies = [], [], []
     for output in outputs:
         if isinstance(output, Child):
             identity, lane, priority, not_before, body = output
-            heads.append((lane, priority, not_before))
+            head: Any = (lane, priority, not_before)
         else:
-            identity, body = output.item_id, output.json
-            heads.append(output.kind)
+            identity, head, body = output.item_id, output.kind, output.json
+        numbers.append(heads.setdefault(head, len(heads)))
         ids.append(identity)
         bodies.append(body)
-    return orjson.dumps(heads), b"".join(ids), b"\n".join(bodies)
+    return orjson.dumps((list(heads), numbers)), b"".join(ids), b"\n".join(bodies)
 
 
 def _unpacked(heads: bytes, ids: bytes, bodies: bytes) -> list[Output]:
     outputs: list[Output] = []
+    different, numbers = orjson.loads(heads)
     at = 0
-    for head, body in zip(orjson.loads(heads), bodies.split(b"\n"), strict=True):
+    for number, body in zip(numbers, bodies.split(b"\n"), strict=True):
+        head = different[number]
         identity = ids[at : at + 16]
         at += 16
         if isinstance(head, str):
