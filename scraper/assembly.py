@@ -26,7 +26,7 @@ from scraper.item import REJECTED
 from scraper.job import Job
 from scraper.middlewares.retry import Retry
 from scraper.parsing import Parser
-from scraper.parts import CLIENTS, MIDDLEWARES, build, build_all, furnish
+from scraper.parts import MIDDLEWARES, build_all, furnish
 from scraper.politeness import HostClock
 from scraper.protocols import Batch, Client, Frontier, Limits, Memory
 from scraper.request import Request
@@ -38,6 +38,7 @@ from scraper.settings import Settings
 from scraper.sinks.choose import FeedSpec, make_sink
 from scraper.spider import Spider
 from scraper.stats import Stats
+from scraper.switchboard import Switchboard
 from scraper.urls import InvalidURL, normalize
 from scraper.visiting import Visitor
 
@@ -86,7 +87,7 @@ async def assemble(
     settings, spider, stats = job.settings, job.spider, Stats()
     clock = HostClock(_limits(settings))
     # whatever can be wrong with the parts is found before a file is touched
-    client: Client = job.client or build(settings.client, settings, CLIENTS, "client")
+    client: Client = job.client or Switchboard(settings)
     middlewares = build_all(settings.middlewares, settings, MIDDLEWARES, "middlewares")
     pipelines = build_all(settings.pipelines, settings, {}, "pipelines")
     for part in (client, *middlewares, *pipelines):

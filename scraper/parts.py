@@ -17,7 +17,9 @@ MIDDLEWARES = {
     "headers": "scraper.middlewares.headers:DefaultHeaders",
     "proxies": "scraper.middlewares.proxies:Proxies",
 }
-CLIENTS = {"aiohttp": "scraper.clients.aiohttp:AiohttpClient"}
+CLIENTS = {
+    "aiohttp": "scraper.clients.aiohttp:AiohttpClient",
+}
 
 
 def build_all(uses: Sequence[Use], settings: Settings, known: Mapping[str, str], key: str) -> list[Any]:

@@ -60,6 +60,8 @@ class _Draft:
     proxy: str | None = None
     timeout: float | None = None
     max_body: int | None = None
+    http2: bool = False
+    impersonate: str | None = None
     not_before: datetime | float | None = None
     delay: float | None = None
     id: bytes = b""
@@ -131,9 +133,11 @@ class Request(_Draft, metaclass=_Drafted):
 
     `callback`, `errback`: methods of the spider, or their names. `data`: a dict of JSON that comes back as
     `response.data`; it is copied. `priority`: higher is earlier, within one host. `ok`: statuses beside 2xx
-    that reach the callback. `session`: a name; requests of one session share cookies. `timeout`: seconds
-    for the whole exchange. `max_body`: bytes, on the wire and decoded. `not_before`: an aware datetime or a
-    Unix time; `delay`: seconds from when it is yielded.
+    that reach the callback. `session`: a name; requests of one session share cookies. `client`: the name of
+    the one that sends it, instead of the settings' own. `http2`: over HTTP/2. `impersonate`: a browser, such
+    as `"chrome"`, whose TLS and HTTP fingerprints the request shows. `timeout`: seconds for the whole
+    exchange. `max_body`: bytes, on the wire and decoded. `not_before`: an aware datetime or a Unix time;
+    `delay`: seconds from when it is yielded.
 
     `id`, `depth` and `attempt` are the machine's; what a spider puts there is replaced.
 

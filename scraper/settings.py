@@ -95,6 +95,19 @@ class ProxySettings(Part):
     rest: Seconds = 60
 
 
+class TlsSettings(Part):
+    """Certificates are verified against the system's authorities and `ca_file` (PEM).
+
+    `certificate` and `key` (PEM): the client's own, where a site asks for one. `minimum`: TLS version. A single host
+    is left unverified by `[hosts."its.name"] verify = false`.
+    """
+
+    ca_file: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    minimum: Literal["1.2", "1.3"] = "1.2"
+
+
 class FeedSettings(Part):
     """`files`: what `-o` takes, for every crawl. `sync`: seconds between fdatasyncs.
 
@@ -121,10 +134,11 @@ class FrontierSettings(Part):
 
 
 class HostSettings(Part):
-    """What one host is granted, where it differs from `per_host` and `delay`."""
+    """What one host is granted, where it differs from `per_host` and `delay`; `verify = false`: any certificate."""
 
     per_host: int | None = Field(None, ge=1)
     delay: Seconds | None = None
+    verify: bool = True
 
 
 Use = str | dict[str, Any]
@@ -145,7 +159,7 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
     )
 
-    client: str = "aiohttp"
+    client: Use = "aiohttp"
     concurrency: int = Field(100, ge=1)
     per_host: int = Field(8, ge=1)
     delay: Seconds = 0
@@ -166,6 +180,7 @@ class Settings(BaseSettings):
     timeouts: Timeouts = Timeouts()
     retry: RetrySettings = RetrySettings()
     proxies: ProxySettings = ProxySettings()
+    tls: TlsSettings = TlsSettings()
     feeds: FeedSettings = FeedSettings()
     frontier: Annotated[FrontierSettings, BeforeValidator(_frontier)] = FrontierSettings()
     hosts: dict[str, HostSettings] = {}

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import OrderedDict
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import Any, Self
 
 import aiohttp
@@ -16,13 +14,14 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from scraper import errors
+from scraper.clients.pools import Kept, Pool
+from scraper.clients.proxy_urls import proxy_of
 from scraper.request import Request
 from scraper.settings import Settings
-from scraper.urls import redact
+from scraper.tls import context, unverified_hosts
+from scraper.urls import host, lane
 
 LONGEST_LINE = 65_536  # bytes of a header line; security policies grow past aiohttp's 8,190
-KEPT_SESSIONS = 64  # SOCKS proxies whose connections are kept open; the longest unused is closed first
-
 
 SOCKS_ERRORS = (
     aiohttp_socks.ProxyError
@@ -30,43 +29,13 @@ SOCKS_ERRORS = (
     | aiohttp_socks.ProxyTimeoutError
     | python_socks.ProxyError
 )
-PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
-
-
-def _proxy(request: Request) -> str:
-    """The proxy's URL, or "". Raises InvalidRequest for what is none: it must never be passed by."""
-    scheme, colon, rest = (request.proxy or "").partition(":")
-    proxy = scheme.lower() + colon + rest
-    if proxy:
-        try:
-            url = URL(proxy)
-        except ValueError:
-            url = URL("")
-        if url.scheme not in PROXY_SCHEMES or not url.host:
-            raise errors.InvalidRequest(f"{redact(proxy)!r} is no proxy's URL.", request=request)
-    for alias, scheme in (
-        ("socks5h://", "socks5://"),
-        ("socks4a://", "socks4://"),
-    ):  # the proxy looks names up
-        if proxy.startswith(alias):
-            proxy = scheme + proxy.removeprefix(alias)
-    return proxy
-
-
-class Kept:
-    """A session and how many of its answers are being read."""
-
-    __slots__ = ("in_use", "session")
-
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self.session = session
-        self.in_use = 0
+ALIASES = {"socks5h": "socks5", "socks4a": "socks4"}  # the proxy looks names up in any case
 
 
 class AiohttpIncoming:
     __slots__ = ("_kept", "_reply", "_request", "headers", "status")
 
-    def __init__(self, reply: aiohttp.ClientResponse, request: Request, kept: Kept) -> None:
+    def __init__(self, reply: aiohttp.ClientResponse, request: Request, kept: Kept[Any]) -> None:
         self._reply = reply
         self._request = request
         self._kept = kept
@@ -81,7 +50,7 @@ class AiohttpIncoming:
             raise translated(error, self._request) from error
 
     async def close(self) -> None:
-        self._kept.in_use -= 1
+        self._kept.release()
         if self._reply.content.is_eof():
             self._reply.release()
         else:
@@ -89,32 +58,43 @@ class AiohttpIncoming:
 
 
 class AiohttpClient:
-    """`connect`: seconds for name, TCP, TLS and a proxy's tunnel; other timeouts are ours, above every client."""
+    """`connect`: seconds for name, TCP, TLS and a proxy's tunnel; other timeouts are ours, above every client.
 
-    def __init__(self, *, connect: float) -> None:
+    `unverified`: hosts (host or host:port) whose certificate is not looked at.
+    """
+
+    def __init__(
+        self, *, connect: float, tls: ssl.SSLContext, loose: ssl.SSLContext, unverified: frozenset[str]
+    ) -> None:
         self._timeout = aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=float("inf"))
-        self._sessions: OrderedDict[str, Kept] = (
-            OrderedDict()
-        )  # SOCKS proxy's URL ("": none, or an HTTP proxy)
+        self._tls = tls
+        self._loose = loose
+        self._unverified = unverified
+        # by a SOCKS proxy's URL; "": directly, or through any HTTP proxy
+        self._pool: Pool[str, aiohttp.ClientSession] = Pool(self._new_session, aiohttp.ClientSession.close)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        return cls(connect=settings.timeouts.connect)
+        return cls(
+            connect=settings.timeouts.connect,
+            tls=context(settings.tls),
+            loose=context(settings.tls, verify=False),
+            unverified=unverified_hosts(settings),
+        )
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        async with AsyncExitStack() as closing:
-            for kept in self._sessions.values():
-                closing.push_async_callback(kept.session.close)
-            self._sessions.clear()
+        await self._pool.close()
 
     async def open(self, request: Request) -> AiohttpIncoming:
-        proxy = _proxy(request)
+        proxy = proxy_of(request)
         socks = proxy.startswith("socks")
-        kept = await self._kept(proxy if socks else "", request)
-        kept.in_use += 1
+        try:
+            kept = await self._pool.take(_plain_socks(proxy) if socks else "")
+        except ValueError as error:
+            raise translated(error, request) from error
         try:
             reply = await kept.session.request(
                 request.method,
@@ -123,9 +103,10 @@ class AiohttpClient:
                 data=request.body or None,
                 allow_redirects=False,
                 proxy=None if socks else proxy or None,
+                ssl=self._loose if self._unverified and self._is_loose(request.url) else self._tls,
             )
         except BaseException as error:
-            kept.in_use -= 1
+            kept.release()
             if isinstance(error, aiohttp.ClientError | OSError | ValueError | SOCKS_ERRORS):
                 raise translated(error, request) from error
             raise
@@ -135,23 +116,8 @@ class AiohttpClient:
             raise errors.ProxyFailed("The proxy wants another user or password (407).", request=request)
         return incoming
 
-    async def _kept(self, socks_proxy: str, request: Request) -> Kept:
-        kept = self._sessions.get(socks_proxy)
-        if kept is None:
-            try:
-                kept = self._sessions[socks_proxy] = Kept(self._new_session(socks_proxy))
-            except ValueError as error:
-                raise translated(error, request) from error
-        if socks_proxy:
-            self._sessions.move_to_end(socks_proxy)
-            await self._close_longest_idle()
-        return kept
-
-    async def _close_longest_idle(self) -> None:
-        if len(self._sessions) > KEPT_SESSIONS:
-            idle = next((name for name, kept in self._sessions.items() if name and not kept.in_use), None)
-            if idle is not None:
-                await self._sessions.pop(idle).session.close()
+    def _is_loose(self, url: str) -> bool:
+        return host(url) in self._unverified or lane(url) in self._unverified
 
     def _new_session(self, socks_proxy: str) -> aiohttp.ClientSession:
         options: dict[str, Any] = {"limit": 0, "ttl_dns_cache": 60}  # slots are counted at the gate
@@ -170,6 +136,11 @@ class AiohttpClient:
             max_line_size=LONGEST_LINE,
             max_field_size=LONGEST_LINE,
         )
+
+
+def _plain_socks(proxy: str) -> str:
+    scheme, _, rest = proxy.partition(":")
+    return f"{ALIASES.get(scheme, scheme)}:{rest}"
 
 
 def translated(error: BaseException, request: Request) -> errors.FetchError:

@@ -89,8 +89,8 @@ class Stages:
     def _next(self, state: str) -> tuple[int, int] | None:
         """The first part of the oldest stage in that state, and its page."""
         found: tuple[int, int] | None = self._base.execute(
-            "SELECT staged.part, staged.page FROM stages CROSS JOIN staged USING (page) WHERE state = ?"  # in this order
-            " ORDER BY stages.page, staged.part LIMIT 1",
+            "SELECT staged.part, staged.page FROM stages CROSS JOIN staged USING (page)"  # CROSS: in this order
+            " WHERE state = ? ORDER BY stages.page, staged.part LIMIT 1",
             (state,),
         ).fetchone()
         return found

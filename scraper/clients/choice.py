@@ -1,0 +1,42 @@
+"""Which client sends a request: the one that it names, the crawl's own, or with `auto` the first that can."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from scraper.errors import InvalidRequest
+from scraper.request import Request
+
+AUTO = "auto"
+USUAL = "aiohttp"
+HTTP2 = ("httpx", "curl_cffi", "wreq")  # in the order in which `auto` asks
+IMPERSONATE = ("curl_cffi", "wreq")
+BUILT_IN = ("aiohttp", "httpx", "curl_cffi", "wreq", "requests")
+
+
+def choose(request: Request, default: str) -> str:
+    """A client's name. Raises InvalidRequest where that client can't do what the request asks for."""
+    name = request.client or default
+    for wanted, able in (("impersonate=", IMPERSONATE), ("http2=True", HTTP2)):
+        if not (request.impersonate if able is IMPERSONATE else request.http2):
+            continue
+        if name == AUTO:
+            return next((known for known in able if find_spec(known)), able[0])
+        if name in BUILT_IN and name not in able:
+            others = " or ".join(f"client={other!r}" for other in able)
+            raise InvalidRequest(
+                f'{name} can\'t do {wanted}: say {others}, or client = "auto" in the settings.',
+                request=request,
+            )
+    return USUAL if name == AUTO else name
+
+
+def reasons() -> list[tuple[str, str]]:
+    """What `auto` chooses, and why, in the order of its questions."""
+    browser = choose(Request("https://x.example/", impersonate="chrome"), AUTO)
+    second = choose(Request("https://x.example/", http2=True), AUTO)
+    return [
+        ("Request(impersonate=…)", f"{browser}: it has a browser's fingerprints"),
+        ("Request(http2=True)", f"{second}: it speaks HTTP/2"),
+        ("every other request", f"{USUAL}: the fastest of those that are always installed"),
+    ]

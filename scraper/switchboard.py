@@ -1,0 +1,55 @@
+"""The switchboard: each request goes to the client that it asks for."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import Any, Self
+
+from scraper.clients.choice import AUTO, USUAL, choose
+from scraper.errors import InvalidRequest, UsageError
+from scraper.parts import CLIENTS, build
+from scraper.protocols import Client, Incoming
+from scraper.request import Request
+from scraper.settings import Settings
+
+
+class Switchboard:
+    """The crawl's own client is opened at once, another one when it is first asked for. All are closed together."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        use = settings.client
+        self._default = use if isinstance(use, str) else str(use.get("use"))
+        first = USUAL if self._default == AUTO else use
+        self._first: Client = build(first, settings, CLIENTS, "client")
+        self._clients: dict[str, Client] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._stack.__aenter__()
+        await self._add(USUAL if self._default == AUTO else self._default, self._first)
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._stack.__aexit__(*error)
+
+    async def open(self, request: Request) -> Incoming:
+        """Raises FetchError; InvalidRequest where the client that it asks for is not there."""
+        name = self._default
+        if name == AUTO or request.client or request.http2 or request.impersonate:
+            name = choose(request, name)
+        client = self._clients.get(name) or await self._another(name, request)
+        return await client.open(request)
+
+    async def _another(self, name: str, request: Request) -> Client:
+        try:
+            client: Client = build(name, self._settings, CLIENTS, "client")
+        except UsageError as error:
+            raise InvalidRequest(str(error), request=request) from error
+        await self._add(name, client)
+        return client
+
+    async def _add(self, name: str, client: Client) -> None:
+        self._clients[name] = client
+        if hasattr(client, "__aenter__"):
+            await self._stack.enter_async_context(client)  # type: ignore[arg-type]  # checked above
