@@ -106,7 +106,7 @@ async def assemble(
     feeds.append(begun.items, begun.lines)  # of a stage that the last life left behind
 
     gate = Gate(clock, slots=settings.concurrency, patience=settings.timeouts.pool)
-    door = Door(timeouts=settings.timeouts, max_body=settings.max_body)
+    door = Door(timeouts=settings.timeouts, max_body=settings.max_body, root=job.root)
     downloader = Downloader(middlewares, gate=gate, door=door, client=client)
     admit = _admission(spider, settings)
     for part in (*middlewares, *pipelines):

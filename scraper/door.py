@@ -3,39 +3,61 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from pathlib import Path
 
 from scraper import decoding
-from scraper.errors import BodyTooLarge, BodyUndecodable, ReadTimeout, TotalTimeout
+from scraper.errors import BodyTooLarge, BodyUndecodable, InvalidRequest, ReadTimeout, TotalTimeout
 from scraper.protocols import Client, Incoming
 from scraper.request import Request
 from scraper.response import Response
+from scraper.saving import Download
 from scraper.settings import Timeouts
 
 BODILESS = frozenset({204, 304})  # RFC 9110 §6.4.1
 
 
 class Door:
-    """`max_body`: bytes, on the wire and decoded. Where the request has its own `timeout` or `max_body`, that holds."""
+    """`max_body`: bytes, on the wire and decoded. Where the request has its own `timeout` or `max_body`, that holds.
 
-    def __init__(self, *, timeouts: Timeouts, max_body: int) -> None:
+    What is saved to a file (under `root`) has no other limit than the longest silence.
+    """
+
+    def __init__(self, *, timeouts: Timeouts, max_body: int, root: Path = Path()) -> None:
         self._timeouts = timeouts
         self._max_body = max_body
+        self._root = root
+        self._saving: set[Path] = set()
 
     async def fetch(self, client: Client, request: Request) -> Response:
-        """One exchange. Raises FetchError."""
+        """One exchange. Raises FetchError; StorageError where a file can't be written."""
+        if request.save_to is None:
+            return await self._exchange(client, request, None)
+        path = self._root / request.save_to
+        if path in self._saving:
+            raise InvalidRequest(f"Another request is saving to '{path}' now.", request=request)
+        self._saving.add(path)
+        try:
+            return await self._exchange(client, request, Download(path, request))
+        finally:
+            self._saving.discard(path)
+
+    async def _exchange(self, client: Client, request: Request, download: Download | None) -> Response:
         loop = asyncio.get_running_loop()
         started = loop.time()
-        patience = self._timeouts.total if request.timeout is None else request.timeout
+        patience = request.timeout
+        if patience is None:
+            patience = math.inf if download else self._timeouts.total
         silence = self._timeouts.read
         # until the headers are here a silence can't be told from connecting, which the client times itself
         timer = asyncio.timeout_at(min(started + patience, started + self._timeouts.connect + silence))
         try:
             async with timer:
-                incoming = await client.open(request)
+                incoming = await client.open(download.asking() if download else request)
                 try:
-                    return await self._read(incoming, request, timer, started, patience)
+                    return await self._read(incoming, request, download, timer, started, patience)
                 finally:
                     await incoming.close()
         except TimeoutError as error:
@@ -45,17 +67,35 @@ class Door:
             raise ReadTimeout(f"Nothing came for {silence:g} s.", request=request) from error
 
     async def _read(
-        self, incoming: Incoming, request: Request, timer: asyncio.Timeout, started: float, patience: float
+        self,
+        incoming: Incoming,
+        request: Request,
+        download: Download | None,
+        timer: asyncio.Timeout,
+        started: float,
+        patience: float,
     ) -> Response:
         loop = asyncio.get_running_loop()
         deadline = started + patience
-        reader = Body(incoming, request, request.max_body or self._max_body)
-        async with aclosing(reader.decoded()) as steps:  # type: ignore[type-var]  # an async generator
-            parts = []
-            timer.reschedule(min(deadline, loop.time() + self._timeouts.read))
-            async for step in steps:
-                parts.append(step)
+        saving = await download.begin(incoming) if download and download.wants(incoming) else None
+        reader = Body(incoming, request, request.max_body or (math.inf if saving else self._max_body))
+        saved = None
+        parts: list[bytes] = []
+        try:
+            async with aclosing(reader.decoded()) as steps:  # type: ignore[type-var]  # an async generator
                 timer.reschedule(min(deadline, loop.time() + self._timeouts.read))
+                async for step in steps:
+                    if saving is None:
+                        parts.append(step)
+                    else:
+                        await saving.write(step)
+                    timer.reschedule(min(deadline, loop.time() + self._timeouts.read))
+            if saving is not None:
+                timer.reschedule(None)  # all of it has come: what is left is the disk's time
+                saved = await saving.finish()
+        finally:
+            if saving is not None:
+                await saving.close()
         return Response(
             request.url,
             incoming.status,
@@ -64,13 +104,14 @@ class Door:
             request,
             wire_bytes=reader.wire_bytes,
             elapsed=loop.time() - started,
+            saved=saved,
         )
 
 
 class Body:
     """An incoming body, decoded step by step and held to a limit of bytes."""
 
-    def __init__(self, incoming: Incoming, request: Request, limit: int) -> None:
+    def __init__(self, incoming: Incoming, request: Request, limit: float) -> None:
         self._incoming = incoming
         self._request = request
         self._limit = limit

@@ -38,6 +38,8 @@ class Downloader:
         try:
             return await self.fetch(request)
         except RetryLater as later:
+            if type(request.body) is not bytes:  # it has been read: there is nothing to send again
+                raise later.__cause__ or FetchError(later.reason, request=request) from later
             attempt, first = request.attempt + later.counted, later
         return await self._again(request, attempt, first)
 

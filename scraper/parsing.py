@@ -12,6 +12,8 @@ from scraper.request import Request
 from scraper.response import Response
 from scraper.spider import Spider
 
+NOT_QUEUED = "its body is an async iterator; send it with self.fetch()"
+
 
 class Parser:
     """Callbacks are plain, async, generators or async generators; what comes out is requests and items."""
@@ -62,6 +64,8 @@ class Parser:
                 if method is not None and method not in self._known:
                     self._method(method)
                     self._known.add(method)
+            if type(output.body) is not bytes:
+                raise CallbackError(name, "yielded a request that can't be queued: " + NOT_QUEUED)
             return output
         if output is None or is_item(output):
             return output

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import inspect
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterable, Callable, Collection, Iterator, Mapping
 from dataclasses import KW_ONLY, MISSING, FrozenInstanceError, InitVar, dataclass, fields
 from datetime import datetime
 from operator import attrgetter
+from pathlib import PurePath
 from typing import Any, Never, Self
 from urllib.parse import urlencode
 
 import orjson
+
+from scraper import multipart
 
 
 class Empty(Mapping[str, Any]):
@@ -48,9 +51,10 @@ class _Draft:
     errback: Callable[..., Any] | str | None = None
     method: str = "GET"
     headers: Mapping[str, str] = EMPTY
-    body: bytes | str = b""
+    body: bytes | str | AsyncIterable[bytes] = b""
     json: InitVar[Any] = None
     form: InitVar[Mapping[str, Any] | None] = None
+    files: InitVar[Mapping[str, Any] | None] = None
     data: Mapping[str, Any] = EMPTY
     priority: int = 0
     dont_filter: bool = False
@@ -62,19 +66,22 @@ class _Draft:
     max_body: int | None = None
     http2: bool = False
     impersonate: str | None = None
+    save_to: str | None = None
     not_before: datetime | float | None = None
     delay: float | None = None
     id: bytes = b""
     depth: int = 0
     attempt: int = 1
 
-    def __post_init__(self, json: Any, form: Mapping[str, Any] | None) -> None:
+    def __post_init__(
+        self, json: Any, form: Mapping[str, Any] | None, files: Mapping[str, Any] | None
+    ) -> None:
         if self.callback is not None and type(self.callback) is not str:
             self.callback = method_name(self.callback, "callback")
         if self.errback is not None and type(self.errback) is not str:
             self.errback = method_name(self.errback, "errback")
-        if self.body or type(self.body) is not bytes or json is not None or form is not None:
-            self._settle_body(json, form)
+        if self.body or type(self.body) is not bytes or not (json is form is files is None):
+            self._settle_body(json, form, files)
         if self.data is not EMPTY:
             self.data = _copied(self.data)
         if self.ok is not NO_STATUSES:
@@ -83,20 +90,29 @@ class _Draft:
             self.headers = _plain_headers(self.headers)
         if self.priority and not (isinstance(self.priority, int) and abs(self.priority) < 2**53):
             raise TypeError(f"priority= is a whole number below 2**53, not {self.priority!r}.")
+        if self.save_to is not None:
+            self.save_to = _path(self.save_to)
         if self.not_before is not None or self.delay is not None:
             self._settle_time()
         if type(self.url) is not str:
             raise TypeError(f"A request's url is a str, not {type(self.url).__name__}.")
 
-    def _settle_body(self, json: Any, form: Mapping[str, Any] | None) -> None:
-        if sum((bool(self.body), json is not None, form is not None)) > 1:
-            raise ValueError("A request takes one of body=, json= and form=.")
+    def _settle_body(
+        self, json: Any, form: Mapping[str, Any] | None, files: Mapping[str, Any] | None
+    ) -> None:
+        if sum((bool(self.body), json is not None, form is not None or files is not None)) > 1:
+            raise ValueError("A request takes one of body=, json= and form= (with files= or without).")
         body = self.body.encode() if isinstance(self.body, str) else self.body
-        if not isinstance(body, bytes):
-            raise TypeError(f"body= is bytes or str, not {type(body).__name__}; json= and form= take values.")
+        if not isinstance(body, bytes | AsyncIterable):
+            raise TypeError(
+                f"body= is bytes, str or an async iterator of bytes, not {type(body).__name__};"
+                " json= and form= take values."
+            )
         kind = None
         if json is not None:
             body, kind = orjson.dumps(json), "application/json"
+        elif files is not None:
+            body, kind = multipart.encoded(form or {}, files)
         elif form is not None:
             body, kind = urlencode(form, doseq=True).encode(), "application/x-www-form-urlencoded"
         self.body = body
@@ -136,7 +152,10 @@ class Request(_Draft, metaclass=_Drafted):
     that reach the callback. `session`: a name; requests of one session share cookies. `client`: the name of
     the one that sends it, instead of the settings' own. `http2`: over HTTP/2. `impersonate`: a browser, such
     as `"chrome"`, whose TLS and HTTP fingerprints the request shows. `timeout`: seconds for the whole
-    exchange. `max_body`: bytes, on the wire and decoded. `not_before`: an aware datetime or a Unix time;
+    exchange. `max_body`: bytes, on the wire and decoded. `files`: names to paths, bytes or (name, content,
+    type), sent with the fields of `form` as multipart. `save_to`: a path under the project's folder (or absolute)
+    for the body, which then has no limits but its own. A body that is an async iterator is for `self.fetch`
+    only. `not_before`: an aware datetime or a Unix time;
     `delay`: seconds from when it is yielded.
 
     `id`, `depth` and `attempt` are the machine's; what a spider puts there is replaced.
@@ -199,6 +218,14 @@ class Request(_Draft, metaclass=_Drafted):
         put(new, "id", id)
         put(new, "attempt", attempt)
         return new
+
+
+def _path(given: Any) -> str:
+    """Relative to the project, or absolute. A name that came from a page must not lead elsewhere."""
+    path = PurePath(given)
+    if ".." in path.parts or not path.name:
+        raise ValueError(f"save_to= names a file, without '..' on its way: not {str(given)!r}.")
+    return str(path)
 
 
 def _statuses(given: Any) -> frozenset[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -17,13 +18,22 @@ from scraper.selectors import Element, Selection, parse_html
 from scraper.urls import InvalidURL, join
 
 
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A body on the disk: `size` in bytes, `sha256` in hex."""
+
+    path: Path
+    size: int
+    sha256: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Response:
     """The answer to one request, whole and decoded.
 
     `url`: of the last redirect hop. `headers`: case-insensitive, several values a name. `body`: bytes after
     Content-Encoding. `wire_bytes`: the body's size as it was sent. `elapsed`: seconds on the wire.
-    `proxy`: the name of the proxy that it came through.
+    `proxy`: the name of the proxy that it came through. `saved`: where `save_to` put the body; `body` is empty then.
     """
 
     url: str
@@ -35,6 +45,7 @@ class Response:
     wire_bytes: int = 0
     elapsed: float = 0.0
     proxy: str = ""
+    saved: Saved | None = None
     _encoding: str = field(default="", init=False, repr=False)
     _text: str | None = field(default=None, init=False, repr=False)
     _tree: LexborHTMLParser | None = field(default=None, init=False, repr=False)

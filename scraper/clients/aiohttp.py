@@ -64,7 +64,12 @@ class AiohttpClient:
     """
 
     def __init__(
-        self, *, connect: float, tls: ssl.SSLContext, loose: ssl.SSLContext, unverified: frozenset[str]
+        self,
+        *,
+        connect: float,
+        tls: ssl.SSLContext | bool = True,
+        loose: ssl.SSLContext | bool = False,
+        unverified: frozenset[str] = frozenset(),
     ) -> None:
         self._timeout = aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=float("inf"))
         self._tls = tls
