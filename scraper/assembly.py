@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -25,10 +26,11 @@ from scraper.intake import Intake
 from scraper.item import REJECTED
 from scraper.job import Job
 from scraper.middlewares.retry import Retry
+from scraper.middlewares.sessions import Sessions
 from scraper.parsing import Parser
 from scraper.parts import MIDDLEWARES, build_all, furnish
 from scraper.politeness import HostClock
-from scraper.protocols import Batch, Client, Frontier, Limits, Memory
+from scraper.protocols import Batch, Client, Forgets, Frontier, Limits, Memory
 from scraper.request import Request
 from scraper.response import Response
 from scraper.runs import Run, Runs
@@ -110,13 +112,24 @@ async def assemble(
     downloader = Downloader(middlewares, gate=gate, door=door, client=client)
     admit = _admission(spider, settings)
     for part in (*middlewares, *pipelines):
-        furnish(part, {"fetch": downloader.fetch_now, "clock": clock, "admit": admit})
+        furnish(
+            part,
+            {
+                "fetch": downloader.fetch_now,
+                "clock": clock,
+                "admit": admit,
+                "spider": spider,
+                "forget_session": partial(_forget_session, middlewares),
+            },
+        )
     learning = [part for part in (*middlewares, *pipelines) if isinstance(part, Memory)]
     memories: list[Memory] = [clock, StateMemory(spider), *learning]
     for memory in memories:
         memory.restore(saved.memory.get(memory.memory_name, {}))
 
-    bell, parser, intake = Bell(), Parser(spider), Intake(admit, by_depth=settings.max_depth > 0)
+    bell, parser = Bell(), Parser(spider)
+    named = {url.get_secret_value(): name for name, url in settings.proxies.pool.items()}
+    intake = Intake(admit, by_depth=settings.max_depth > 0, proxies=named)
     committer = Committer(
         frontier,
         feeds,
@@ -137,6 +150,8 @@ async def assemble(
         low_water=settings.frontier.seed_low_water,
         ended=saved.seeds_ended,
     )
+    seeder.restore(saved.memory.get(seeder.memory_name, {}))
+    memories.append(seeder)
     scheduler = Scheduler(
         frontier,
         bell,
@@ -144,6 +159,7 @@ async def assemble(
         max_wait=settings.max_wait,
         more_to_come=lambda: seeder.going or committer.busy,
     )
+    sessions = next((part for part in middlewares if isinstance(part, Sessions)), None)
     visitor = Visitor(
         downloader=downloader,
         parser=parser,
@@ -153,11 +169,12 @@ async def assemble(
         intake=intake,
         stats=stats,
         try_again=_retry(middlewares, settings).after,
+        rotate=sessions.rotate if sessions else None,
         ok=frozenset(spider.ok),
         page_in_memory=settings.frontier.page_in_memory,
     )
     engine = Engine(scheduler, visitor, committer, seeder, frontier)
-    _equip(spider, visitor, downloader, stack)
+    _equip(spider, visitor, downloader, sessions, stack)
     return Machine(
         engine, scheduler, committer, seeder, frontier, feeds, gate, memories, stats, dict(saved.counters)
     )
@@ -196,8 +213,16 @@ def _admission(spider: Spider, settings: Settings) -> Admission:
     )
 
 
-def _equip(spider: Spider, visitor: Visitor, downloader: Downloader, stack: AsyncExitStack) -> None:
-    """Gives the spider its `self.fetch` and `self.enter`."""
+def _forget_session(middlewares: Sequence[Any], session: str) -> None:
+    for part in middlewares:
+        if isinstance(part, Forgets):
+            part.forget(session)
+
+
+def _equip(
+    spider: Spider, visitor: Visitor, downloader: Downloader, sessions: Sessions | None, stack: AsyncExitStack
+) -> None:
+    """Gives the spider its `self.fetch`, `self.expire` and `self.enter`."""
 
     async def fetch(request: Request) -> Response:
         try:
@@ -207,6 +232,7 @@ def _equip(spider: Spider, visitor: Visitor, downloader: Downloader, stack: Asyn
         return await visitor.fetch(request.replace(url=url), downloader.fetch_now)
 
     spider._fetch = fetch
+    spider._expire = sessions.expire if sessions else None
     spider._enter = stack.enter_async_context
 
 

@@ -31,6 +31,13 @@ class Middleware(Protocol):
     async def __call__(self, request: Request, call_next: Handler) -> Response: ...
 
 
+@runtime_checkable
+class Forgets(Protocol):
+    """A middleware that keeps something for each session, and lets go of it when the session becomes somebody else."""
+
+    def forget(self, session: str) -> None: ...
+
+
 class Incoming(Protocol):
     """An answer whose body has not been read: bytes as they are on the wire, still encoded."""
 
@@ -237,6 +244,9 @@ class Frontier(ItemLog, Protocol):
 
     async def unstage(self, lease: Lease) -> None:
         """Drops what was staged: the page failed."""
+
+    async def began(self, lease: Lease) -> None:
+        """Its response is here, what is done with it comes next: if the process dies now, it may be the page's doing."""
 
     async def give_back(self, leases: Sequence[Lease]) -> None: ...
     async def renew(self, leases: Sequence[Lease]) -> Sequence[Lease]:

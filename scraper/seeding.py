@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import orjson
 import structlog
 
 from scraper.bell import Bell
@@ -20,11 +21,18 @@ from scraper.spider import Spider
 
 log = structlog.get_logger()
 
+LOOKED_AT = 1_000  # seeds in which a start() that keeps its place shows it
 BREATH = 200  # seeds after which the others get a turn
 
 
 class Seeder:
-    """`low_water`: it is pulled while fewer requests than this wait. `going` until it has ended."""
+    """`low_water`: it is pulled while fewer requests than this wait. `going` until it has ended.
+
+    Seeds that are not filtered are told apart by their ordinal. A start() that goes on where `self.state` says
+    gets ordinals that go on too; one that begins at its top gets those of its earlier lives again.
+    """
+
+    memory_name = "seeding"
 
     def __init__(
         self,
@@ -45,6 +53,9 @@ class Seeder:
         self._frontier = frontier
         self._bell = bell
         self._low_water = low_water
+        self._ordinal = 0
+        self._keeps_its_place = False
+        self._remembered = (0, False)
         self.going = not ended
         self.failed = False
 
@@ -64,15 +75,40 @@ class Seeder:
             self._bell.ring()
 
     async def _pull(self, start: AsyncIterator[Any]) -> None:
-        ordinal = 0
-        async for output in start:
+        seeds = aiter(start)
+        while True:
+            before = self._state()
+            try:
+                output = await anext(seeds)
+            except StopAsyncIteration:
+                return
+            self._keeps_its_place = self._keeps_its_place or before != self._state()
             if not isinstance(output, Request):
                 raise CallbackError("start()", f"yielded {type(output).__name__}: yield requests")
             counters: Counter[str] = Counter()
-            child = self._intake.take(self._parser.checked(output, "start()"), None, ordinal, counters)
+            child = self._intake.take(self._parser.checked(output, "start()"), None, self._ordinal, counters)
             self._committer.seed(child, counters)
-            ordinal += 1
-            if ordinal % BREATH == 0:
+            self._ordinal += 1
+            if self._ordinal % BREATH == 0:
                 await asyncio.sleep(0)
             while self._committer.seeds_waiting + self._frontier.counts().queued >= self._low_water:
                 await self._bell.wait(self._bell.rung)
+
+    def _state(self) -> bytes | None:
+        """What start() may keep its place in, while that has still to be found out."""
+        looked_at = self._keeps_its_place or self._ordinal >= LOOKED_AT
+        return None if looked_at else orjson.dumps(self._spider.state)
+
+    # ── memory: committed with exactly the seeds that it counts ──────────────────────────────────────
+
+    def changes(self) -> Mapping[str, Any] | None:
+        now = (self._ordinal, self._keeps_its_place)
+        if not self._keeps_its_place or now == self._remembered:
+            return None
+        self._remembered = now
+        return {"ordinal": self._ordinal}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        if "ordinal" in saved:
+            self._ordinal, self._keeps_its_place = saved["ordinal"], True
+            self._remembered = (self._ordinal, True)

@@ -11,7 +11,8 @@ from typing import Any
 from scraper import stats
 from scraper.frontiers.ledger import Ledger
 
-LIVES = 3  # processes that a page may take with it
+LIVES = 3  # processes that a page may take with it: one with others about, then alone
+OUTS = 10  # lives that ended while it was only on its way: a client's library may be what dies of it
 KILLED = "killed the process"
 ENDED = "the process ended"  # why an attempt came to nothing
 
@@ -19,7 +20,8 @@ ENDED = "the process ended"  # why an attempt came to nothing
 class Delivered:
     """After a crash, what was out then are suspects: they run alone, one after the other, before all else.
 
-    One that has been out at the end of `LIVES` lives is buried; the others were only near it.
+    A suspect is guilty when its response was being worked on at the end of `LIVES` - 1 further lives, or when it was
+    out at the end of `OUTS`: a page that only waits for its site while somebody kills the crawl again and again is not.
     """
 
     def __init__(self, base: sqlite3.Connection) -> None:
@@ -30,12 +32,12 @@ class Delivered:
     def open(self, ledger: Ledger) -> None:
         """Reads what was out when the run ended last; buries what has had its lives. Inside a transaction."""
         rows = self._base.execute(
-            "SELECT d.lives, q.lane, q.rank, q.seq, q.id, q.parent, q.attempts, q.request"
+            "SELECT d.outs, d.began, q.lane, q.rank, q.seq, q.id, q.parent, q.attempts, q.request"
             " FROM delivered d JOIN queue q ON q.lane = d.lane AND q.rank = d.rank AND q.seq = d.seq ORDER BY d.seq"
         ).fetchall()
         now = time.time()
-        for lives, *row in rows:
-            if lives >= LIVES:
+        for outs, began, *row in rows:
+            if began >= LIVES - 1 or outs >= OUTS:
                 self._bury(row, now, ledger)
             else:
                 self.suspects.append(tuple(row))
@@ -53,10 +55,14 @@ class Delivered:
     def out(self, keys: Iterable[tuple[str, int, int]]) -> None:
         """(lane, rank, seq) of what is about to leave. Inside a transaction."""
         self._base.executemany(
-            "INSERT INTO delivered (lane, rank, seq, lives) VALUES (?, ?, ?, 1)"
-            " ON CONFLICT (seq) DO UPDATE SET lives = lives + 1",
+            "INSERT INTO delivered (lane, rank, seq, outs, began) VALUES (?, ?, ?, 1, 0)"
+            " ON CONFLICT (seq) DO UPDATE SET outs = outs + 1",
             keys,
         )
+
+    def began(self, seq: int) -> None:
+        """Its response has come, and nobody else is about. Inside a transaction."""
+        self._base.execute("UPDATE delivered SET began = began + 1 WHERE seq = ?", (seq,))
 
     def ended(self, seqs: Iterable[int]) -> None:
         """They came to an end, or were given back: whatever happens next, it was not them."""

@@ -158,6 +158,9 @@ class MemoryFrontier:
         del self._leased[lease.key.seq]
         self._lanes.left(lease.lane)
 
+    async def began(self, lease: Lease) -> None:
+        """A process that dies takes this frontier with it."""
+
     async def give_back(self, leases: Sequence[Lease]) -> None:
         for lease in leases:
             if self._holds(lease):

@@ -20,7 +20,8 @@ OLDEST_SQLITE = (3, 35)  # RETURNING, WAL repairs
 # attempts  those before the last
 # dead     dead letters, whole, so that they can be put back
 # items    what spiders yielded, encoded, in the order of commits: the feeds are copies of it
-# delivered  what is out on the wire, and how many processes have ended with it out
+# delivered  what is out on the wire: in how many lives (`outs`), and in how many of them its response was being
+#          worked on, with no other page about (`began`)
 # staged   outputs of a page that yields more than memory should hold, some thousand a row; visible when its stage
 #          is live
 TABLES = """
@@ -42,7 +43,7 @@ CREATE TABLE staged (part INTEGER PRIMARY KEY, page INTEGER, heads BLOB, ids BLO
 CREATE INDEX staged_by_page ON staged (page, part);
 CREATE TABLE memory (owner TEXT, key TEXT, value BLOB, PRIMARY KEY (owner, key)) WITHOUT ROWID;
 CREATE TABLE marks (feed TEXT PRIMARY KEY, mark BLOB) WITHOUT ROWID;
-CREATE TABLE delivered (seq INTEGER PRIMARY KEY, lane TEXT, rank INTEGER, lives INTEGER);
+CREATE TABLE delivered (seq INTEGER PRIMARY KEY, lane TEXT, rank INTEGER, outs INTEGER, began INTEGER);
 CREATE TABLE ledger (one INTEGER PRIMARY KEY CHECK (one = 1), state BLOB);
 """
 

@@ -212,6 +212,11 @@ class SqliteFrontier:
         following = self._base.execute("SELECT min(due) FROM delayed").fetchone()[0]
         return None if following is None else float(following)
 
+    async def began(self, lease: Lease) -> None:
+        if lease.key.seq == self._alone:
+            with in_words(self._path), Transaction(self._base):
+                self._delivered.began(self._alone)
+
     async def give_back(self, leases: Sequence[Lease]) -> None:
         for lease in leases:
             row: Row = lease.key

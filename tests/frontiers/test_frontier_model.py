@@ -28,7 +28,8 @@ from scraper.protocols import Batch, Buried, Child, Deferred, Lease, Limits, Pag
 from scraper.request import Request
 from tests.frontiers.fakes import EASY, Time, child, item, lane, name_of, page
 
-LIVES = 3  # processes that a page may take with it
+LIVES = 3  # processes that a page may take with it: with others about, then alone, its response at hand
+OUTS = 10  # processes that may end while it is on its way
 GRANTED = {lane("a"): EASY, lane("b"): Limits(2, 0.0)}
 
 paths = st.sampled_from([f"{host}{n}" for host in "aab" for n in range(9)])
@@ -47,7 +48,8 @@ class Waiting:
     order: int | None
     due: float
     attempt: int = 1
-    lives: int = 0
+    outs: int = 0
+    began: int = 0
 
     def before(self, other: "Waiting") -> bool:
         """Whether it has to be leased before the other."""
@@ -153,7 +155,7 @@ class FrontierMachine(RuleBasedStateMachine):
         given = [name_of(lease) for lease in found.leases]
         assert set(given) <= set(self.waiting)
         assert found.finished == (not self.waiting and not self.leased)
-        if self.suspects or any(waiting.lives > 1 for _, waiting in self.leased.values()):
+        if self.suspects or any(waiting.outs > 1 for _, waiting in self.leased.values()):
             assert len(given) == (0 if self.leased else 1)
             assert self.suspects.issuperset(given)
         else:
@@ -161,7 +163,7 @@ class FrontierMachine(RuleBasedStateMachine):
         for lease, name in zip(found.leases, given, strict=True):
             waiting = self.waiting.pop(name)
             assert (lease.request.attempt, lease.lane) == (waiting.attempt, waiting.host)
-            self.leased[name] = lease, replace(waiting, lives=waiting.lives + 1)
+            self.leased[name] = lease, replace(waiting, outs=waiting.outs + 1)
             self.suspects.discard(name)
 
     def check_choice(self, given: list[str], n: int, next_due: float | None) -> None:
@@ -244,7 +246,7 @@ class FrontierMachine(RuleBasedStateMachine):
             if isinstance(one.outcome, Deferred):
                 attempt = waiting.attempt + one.outcome.counted
                 due = one.outcome.not_before
-                self.waiting[name] = replace(waiting, attempt=attempt, due=due, lives=0)
+                self.waiting[name] = replace(waiting, attempt=attempt, due=due, outs=0, began=0)
                 self.stale.remove(lease)
             else:
                 self.ended.append(name)
@@ -252,6 +254,17 @@ class FrontierMachine(RuleBasedStateMachine):
                 records += one.items
                 live += [stage] if stage else []
         self.take(batch, committed, children, records, live)
+
+    @precondition(lambda self: self.leased)
+    @rule(data=st.data())
+    def a_response_comes(self, data) -> None:
+        name = data.draw(st.sampled_from(sorted(self.leased)))
+        lease, waiting = self.leased[name]
+        alone = waiting.outs > 1
+        if alone and waiting.began == waiting.outs - 1:
+            return  # it has come in this life
+        self.do(self.frontier.began(lease))
+        self.leased[name] = lease, replace(waiting, began=waiting.began + alone)
 
     @precondition(lambda self: self.leased)
     @rule(data=st.data(), drawn=outputs)
@@ -275,7 +288,7 @@ class FrontierMachine(RuleBasedStateMachine):
         names = data.draw(st.lists(st.sampled_from(sorted(self.leased)), unique=True, min_size=1))
         self.do(self.frontier.give_back([self.leased[name][0] for name in names]))
         for name in names:
-            self.waiting[name] = replace(self.leased.pop(name)[1], lives=0)
+            self.waiting[name] = replace(self.leased.pop(name)[1], outs=0, began=0)
             self.staged.pop(name, None)
 
     # ── the world ────────────────────────────────────────────────────────────────────────────────────
@@ -364,7 +377,7 @@ class SqliteMachine(FrontierMachine):
 
     def come_back(self) -> None:
         for name, (_, waiting) in self.leased.items():
-            if waiting.lives >= LIVES:
+            if waiting.began >= LIVES - 1 or waiting.outs >= OUTS:
                 self.ended.append(name)
             else:
                 self.waiting[name] = waiting

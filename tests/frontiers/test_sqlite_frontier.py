@@ -140,7 +140,11 @@ async def test_marks_counters_and_the_end_of_the_seeds_are_saved(opened):
 # ── pages that may have killed the process ───────────────────────────────────────────────────────────────
 
 
-async def lives(opened, path: Path, count: int, lease=Crawl.one) -> Path:
+async def begin(crawl: Crawl) -> None:
+    await crawl.frontier.began(await crawl.one())
+
+
+async def lives(opened, path: Path, count: int, lease=begin) -> Path:
     """So many processes that each die with a page out; returns what they leave."""
     for _ in range(count):
         async with opened(path) as crawl:
@@ -223,11 +227,28 @@ async def test_what_only_waited_beside_a_killer_is_never_buried(opened, path):
         await crawl.seed("killer", "near", "waiting")
 
     async def two(crawl: Crawl) -> None:
-        await crawl.lease(2)
+        for lease in await crawl.lease(2):
+            await crawl.frontier.began(lease)
 
     await lives(opened, path, 3, two)
     async with opened() as crawl:
         assert await crawl.crawl_to_the_end() == ["near", "waiting"]
+        assert (await crawl.look()).finished
+
+
+async def test_a_page_that_only_waits_for_its_site_is_out_at_many_deaths(opened, path):
+    async with opened() as crawl:
+        await crawl.seed("slow")
+    await lives(opened, path, 9, Crawl.one)
+    async with opened() as crawl:
+        assert await crawl.names() == ["slow"]
+
+
+async def test_a_page_that_dies_on_its_way_again_and_again_is_buried_in_the_end(opened, path):
+    async with opened() as crawl:
+        await crawl.seed("killer of the client's library")
+    await lives(opened, path, 10, Crawl.one)
+    async with opened() as crawl:
         assert (await crawl.look()).finished
 
 
