@@ -12,7 +12,8 @@ from typing import Any
 import structlog
 
 from scraper.assembly import Machine, assemble
-from scraper.errors import FeedError, PipelineError, StorageError, UsageError
+from scraper.errors import FeedError, PipelineError, RunError, StorageError, UsageError
+from scraper.filesystems import network_filesystem
 from scraper.job import Job, Progress, Result
 from scraper.protocols import Batch
 from scraper.resuming import source_of
@@ -67,27 +68,60 @@ class Crawler:
         for spec in specs:
             check_writable(spec)
         _check_distinct(specs)
+        self._check_disk()
         run = self._job.resume or self._new_run(specs)
         self._run_id = run.info.id
-        try:
-            return await self._in(run, specs)
-        except UsageError:
-            if self._machine is None and self._job.resume is None:
-                shutil.rmtree(run.folder)  # it never began
-            raise
-
-    async def _in(self, run: Run, specs: Sequence[FeedSpec]) -> Result:
         with (
-            run.locked(),
+            run.living(),
             structlog.contextvars.bound_contextvars(run=run.info.id, spider=self._job.spider.name),
         ):
+            try:
+                return await self._in(run, specs)
+            except UsageError:
+                if self._machine is None and self._job.resume is None:
+                    self._leave_no_trace(run)
+                raise
+
+    async def _in(self, run: Run, specs: Sequence[FeedSpec]) -> Result:
+        error: BaseException | None = None
+        try:
             async with AsyncExitStack() as stack:
                 machine = self._machine = await assemble(self._job, run, self._runs, specs, stack)
-                _note(run, "running")
+                _note(run, "running", reason="", ended=None, waiting_until=None)
                 error = await self._crawl(machine)
                 if not isinstance(error, StorageError):
-                    error = await self._last_commit(machine) or error
-                return self._end(run, machine, error)
+                    error = await self._last_commit(machine, error) or error
+        except StorageError as failed:
+            if self._machine is None:
+                raise
+            error = failed
+        except Exception as failed:  # the user's parts may fail to close
+            if self._machine is None:
+                raise
+            log.exception("the crawl could not be closed")
+            error = error or failed
+        return self._end(run, self._machine, error)  # not before everything is on the disk
+
+    def _check_disk(self) -> None:
+        """Raises RunError where the run's database can't be kept."""
+        if self._job.settings.frontier.kind == "memory":
+            return
+        folder = self._job.resume.folder if self._job.resume else self._runs.folder
+        where = network_filesystem(folder)
+        if where:
+            raise RunError(
+                f"{folder} is on a network file system ({where}), which a run's database is not safe on."
+                f" Make {self._job.root / '.scrape'} a link to a folder on a local disk, or keep nothing of the run:"
+                " -s frontier=memory."
+            )
+
+    def _leave_no_trace(self, run: Run) -> None:
+        """The crawl never began."""
+        shutil.rmtree(run.folder, ignore_errors=True)  # the lock is open still: Windows keeps that file
+        try:
+            self._runs.claims.give_back()
+        except StorageError as error:
+            log.warning("the feeds are still claimed", error=str(error))
 
     def _new_run(self, specs: Sequence[FeedSpec]) -> Run:
         job = self._job
@@ -97,7 +131,7 @@ class Crawler:
             file=job.file,
             source=source_of(type(job.spider)),
             arguments=dict(job.arguments),
-            settings=job.settings.model_dump(mode="json", exclude={"proxies"}),
+            settings=job.settings.model_dump(mode="json", exclude={"auth", "proxies"}),
             feeds=[str(spec) for spec in specs],
             append=job.append,
         )
@@ -130,17 +164,18 @@ class Crawler:
         except Exception:  # the user's code, after the last page: nothing is lost by it
             log.exception("close() raised", spider=self._job.spider.name)
 
-    async def _last_commit(self, machine: Machine) -> BaseException | None:
+    async def _last_commit(self, machine: Machine, error: BaseException | None) -> BaseException | None:
+        """After a crash without what the parts remember: `state` may know of seeds that were not committed."""
         try:
             marks = await machine.feeds.last_marks()
-            changed = {memory.memory_name: memory.changes() for memory in machine.memories}
+            changed = {} if error else {part.memory_name: part.changes() for part in machine.memories}
             changes = {name: change for name, change in changed.items() if change}
             last = await machine.frontier.commit(Batch(marks=marks, changes=changes))
             machine.stats.counters.update(last.counters)
             machine.feeds.append(last.items, last.lines)
             await machine.feeds.finish()
-        except StorageError as error:
-            return error
+        except StorageError as failed:
+            return failed
         return None
 
     # ── how it ended ─────────────────────────────────────────────────────────────────────────────────
@@ -159,6 +194,8 @@ class Crawler:
             _note(run, state, **ending)
         except StorageError as failed:
             log.error("the run's end was not written down", error=str(failed))
+            state, reason = "crashed", reason or str(failed)  # as its run.json will be read
+            run.info = run.info.model_copy(update={"state": state})
         return Result(
             run.info.id,
             run.folder,
@@ -168,7 +205,7 @@ class Crawler:
             machine.before,
             time.monotonic() - self._started,
             waiting_until,
-            run.info.resumable,
+            run.info.resumable and run.database.is_file(),
             self._exit_code(state, machine),
         )
 

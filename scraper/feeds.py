@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +78,7 @@ class Feeds:
         if self._syncing is None and time.monotonic() - self._last >= self._every:
             self._last = time.monotonic()
             self._syncing = asyncio.get_running_loop().create_task(self._synced())
+            self._syncing.add_done_callback(_look_at)
         return {}
 
     async def _synced(self) -> dict[str, Any]:
@@ -85,7 +87,8 @@ class Feeds:
         return marks
 
     def first_marks(self) -> Mapping[str, Any]:
-        """Where the files began: stored before the first item, so that a resume never takes it for older content."""
+        """Where the files stand after `catch_up`: stored before anything else, so that a resume never takes what
+        this life writes for older content."""
         return self._taken()
 
     def _taken(self) -> dict[str, Any]:
@@ -98,10 +101,11 @@ class Feeds:
     # ── the beginning and the end ────────────────────────────────────────────────────────────────────
 
     async def catch_up(self, marks: Mapping[str, Any], kept: ItemLog) -> None:
-        """Takes every feed back to its mark and appends what the run has committed since."""
+        """Takes every feed back to its mark, appends what the run has committed since, and syncs."""
         for feed in self._feeds:
             self._take_back(feed, marks.get(feed.name))
             await self._append_later(feed, kept)
+        await self._synced()
 
     def _take_back(self, feed: Feed, mark: Any) -> None:
         if mark is not None:
@@ -111,7 +115,10 @@ class Feeds:
                 return
             except FeedLost as lost:
                 if not self._can_rewrite:
-                    raise
+                    raise FeedLost(
+                        f"{lost} But the run has forgotten the items that were in it (feeds.keep_items = false):"
+                        " put the file back as it was, and resume."
+                    ) from lost
                 log.warning("feed is written again from the run", feed=feed.name, why=str(lost))
         feed.covered = 0
         feed.sink.start()
@@ -143,9 +150,17 @@ class Feeds:
         await asyncio.to_thread(self._sync_all)
 
     def close(self) -> None:
-        for feed in self._feeds:
-            feed.sink.close()
+        """All of them, whichever fails. Raises StorageError."""
+        with ExitStack() as stack:
+            for feed in self._feeds:
+                stack.callback(feed.sink.close)
 
     @property
     def names(self) -> list[str]:
         return [feed.name for feed in self._feeds if feed.kind != REJECTED]
+
+
+def _look_at(task: asyncio.Task[Any]) -> None:
+    """A crawl that ends by another failure has no use for this one: asyncio need not complain about it."""
+    if not task.cancelled():
+        task.exception()

@@ -246,7 +246,7 @@ class Frontier(ItemLog, Protocol):
         """Drops what was staged: the page failed."""
 
     async def began(self, lease: Lease) -> None:
-        """Its response is here, what is done with it comes next: if the process dies now, it may be the page's doing."""
+        """Its response is here, its callback comes next: if the process dies now, it may be the page's doing."""
 
     async def give_back(self, leases: Sequence[Lease]) -> None: ...
     async def renew(self, leases: Sequence[Lease]) -> Sequence[Lease]:

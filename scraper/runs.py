@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,13 +17,17 @@ import portalocker
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from scraper.errors import RunError, StorageError
+from scraper.claims import Claims
+from scraper.durable import replace_file, sync_folder
+from scraper.errors import RunError, ScrapeError, StorageError
+from scraper.lock import Lock
 from scraper.version import __version__
 
 log = structlog.get_logger()
 
 State = Literal["running", "finished", "waiting", "stopped", "interrupted", "crashed"]
 RESUMABLE: tuple[State, ...] = ("running", "waiting", "stopped", "interrupted", "crashed")
+MOST_OF_A_NAME = 1_000  # runs whose names differ in the number at their end only
 
 
 class RunInfo(BaseModel):
@@ -56,6 +62,7 @@ class Run:
     def __init__(self, folder: Path, info: RunInfo) -> None:
         self.folder = folder
         self.info = info
+        self._lock = Lock(folder / "lock")
 
     @property
     def database(self) -> Path:
@@ -67,96 +74,109 @@ class Run:
 
     def save(self) -> None:
         """Replaces run.json in one step: a reader sees the old one or the new one."""
-        target = self.folder / "run.json"
-        fresh = target.with_suffix(".new")
-        try:
-            with fresh.open("w", encoding="utf-8") as file:
-                file.write(self.info.model_dump_json(indent=2))
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(target)
-        except OSError as error:
-            raise StorageError(
-                f"The run's folder {self.folder} can't be written: {error.strerror}."
-            ) from error
+        with _told_as(StorageError, self.folder):
+            self.write()
+
+    def write(self) -> None:
+        """As `save`, but raises OSError."""
+        replace_file(self.folder / "run.json", self.info.model_dump_json(indent=2))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the run while it lives. Raises RunError where another process does."""
-        with (self.folder / "lock").open("a+") as file:
+        """Holds the run for this process. Raises RunError where another process does, or nothing can be written."""
+        with _told_as(RunError, self.folder):
             try:
-                portalocker.lock(file, portalocker.LOCK_EX | portalocker.LOCK_NB)
+                self._lock.take()
             except portalocker.LockException:
                 raise RunError(f"Run {self.info.id} is being worked on by another process.") from None
+        try:
             yield
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def living(self) -> Iterator[None]:
+        """As `locked`, for a crawl: while it goes on, and after it was killed, the lock says so."""
+        with self.locked():
+            with _told_as(RunError, self.folder):
+                self._lock.begin()
+            try:
+                yield
+            finally:
+                self._lock.end()
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether its last life did not end by itself; known inside `locked`."""
+        return self._lock.was_killed
 
     @property
     def alive(self) -> bool:
         """Whether a process works on it now."""
-        try:
-            with self.locked():
-                return False
-        except RunError:
-            return True
+        return self._lock.held
 
 
 class Runs:
-    """All runs of a project, under `.scrape/runs/`."""
+    """All runs of a project, under `.scrape/runs/`. What begins with a dot there is no run."""
 
     def __init__(self, root: Path) -> None:
-        self._home = root / ".scrape"
-        self._folder = self._home / "runs"
+        self.folder = root / ".scrape" / "runs"
+        self.claims = Claims(root / ".scrape" / "feeds")
 
     def create(self, spider: str, *, run_id: str | None = None, **told: Any) -> Run:
-        """A new run. Raises RunError where `run_id` exists, StorageError where nothing can be written."""
+        """A new run, on the disk. Raises RunError where `run_id` exists or nothing can be written."""
         now = time.time()
         wanted = run_id or f"{spider}-{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}"
         if "/" in wanted or "\\" in wanted or wanted.startswith("."):
             raise RunError(f"{wanted!r} can't be a run's name: it is the name of a folder.")
-        folder = self._new_folder(wanted, exact=run_id is not None)
-        run = Run(folder, RunInfo(id=folder.name, spider=spider, started=now, **told))
-        run.save()
+        info = RunInfo(id=wanted, spider=spider, started=now, **told)
+        with _told_as(RunError, self.folder):
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder))  # mode 0700
+            try:
+                run = self._named(fresh, info, exact=run_id is not None)
+            except BaseException:
+                shutil.rmtree(fresh, ignore_errors=True)
+                raise
+            for folder in (self.folder, *self.folder.parents[:2]):
+                sync_folder(folder)
         return run
 
-    def _new_folder(self, name: str, *, exact: bool) -> Path:
-        try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for attempt in range(1, 1000):
-                folder = self._folder / (name if attempt == 1 else f"{name}-{attempt}")
-                try:
-                    folder.mkdir(mode=0o700)
-                except FileExistsError:
-                    if exact:
-                        raise RunError(
-                            f"There is a run {name!r} already: `scrape resume {name}` goes on with it."
-                        ) from None
-                else:
-                    return folder
-        except OSError as error:
-            raise RunError(
-                f"The project's folder {self._folder} can't be written: {error.strerror}."
-            ) from error
-        raise RunError(f"There are too many runs named {name!r}.")
+    def _named(self, fresh: Path, info: RunInfo, *, exact: bool) -> Run:
+        """Gives the folder its name: a run that can be seen has its run.json, whenever the process dies."""
+        for number in range(1, MOST_OF_A_NAME):
+            name = info.id if number == 1 else f"{info.id}-{number}"
+            run = Run(fresh, info.model_copy(update={"id": name}))
+            if not _taken(self.folder / name):
+                run.write()
+                if _renamed(fresh, self.folder / name):
+                    return Run(self.folder / name, run.info)
+            if exact:
+                raise _in_the_way(self.folder / name)
+        raise RunError(f"There are too many runs named {info.id!r}.")
 
     def get(self, run_id: str) -> Run:
-        folder = self._folder / run_id
-        if Path(run_id).name != run_id or not (folder / "run.json").is_file():
+        folder = self.folder / run_id
+        if not self._is_run(folder) or folder.name != run_id:
             recent = ", ".join(run.info.id for run in self.all()[:3]) or "none"
             raise RunError(f"There is no run {run_id!r} in this project. The latest: {recent}.")
         return _read(folder)
 
     def all(self) -> list[Run]:
         """Newest first."""
-        if not self._folder.is_dir():
+        if not self.folder.is_dir():
             return []
         runs = []
-        for folder in self._folder.iterdir():
-            if (folder / "run.json").is_file():
+        for folder in self.folder.iterdir():
+            if self._is_run(folder):
                 try:
                     runs.append(_read(folder))
                 except RunError as error:
                     log.warning("a run is left out", problem=str(error))
         return sorted(runs, key=lambda run: run.info.started, reverse=True)
+
+    def _is_run(self, folder: Path) -> bool:
+        return not folder.name.startswith(".") and (folder / "run.json").is_file()
 
     def latest_resumable(self, spider: str | None = None) -> Run:
         """The newest run that did not finish. Raises RunError where there is none."""
@@ -168,33 +188,60 @@ class Runs:
         latest = f" The latest, {runs[0].info.id}, is {runs[0].info.state}." if runs else ""
         raise RunError(f"There is no run{of} to resume.{latest}")
 
-    # ── who wrote a feed last ────────────────────────────────────────────────────────────────────────
-
     def claim_feed(self, path: Path, run: Run) -> None:
-        """Writes down that this run writes the file."""
-        note = self._note(path)
-        note.parent.mkdir(mode=0o700, exist_ok=True)
-        note.write_text(run.info.id, "utf-8")
+        self.claims.claim(path, run.info.id)
 
     def check_feed(self, path: Path, run: Run) -> None:
-        """Raises RunError where another run has written the file since."""
-        note = self._note(path)
-        writer = note.read_text("utf-8") if note.is_file() else run.info.id
-        if writer != run.info.id:
-            raise RunError(
-                f"{path} has been written by run {writer} since: going on would mix the two."
-                f" Move it away, and {run.info.id} writes its own again when it is resumed."
-            )
-
-    def _note(self, path: Path) -> Path:
-        return self._home / "feeds" / hashlib.blake2b(os.fsencode(path), digest_size=12).hexdigest()
+        self.claims.check(path, run.info.id)
 
 
 def _read(folder: Path) -> Run:
+    file = folder / "run.json"
     try:
-        return Run(folder, RunInfo.model_validate_json((folder / "run.json").read_text("utf-8")))
-    except (OSError, ValidationError) as error:
-        raise RunError(f"{folder / 'run.json'} can't be read: {error}.") from None
+        return Run(folder, RunInfo.model_validate_json(file.read_bytes()))
+    except OSError as error:
+        raise RunError(f"{file} can't be read: {error.strerror}.") from error
+    except ValidationError as error:
+        raise RunError(
+            f"{file} is damaged ({error.errors()[0]['msg']}), so the run can't go on."
+            " Put the file back from a backup, or start a new run."
+        ) from error
+
+
+def _taken(folder: Path) -> bool:
+    """A folder with nothing in it is free."""
+    return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+
+
+def _renamed(fresh: Path, folder: Path) -> bool:
+    """False where somebody else has taken the name meanwhile."""
+    try:
+        if os.name == "nt" and folder.is_dir():
+            folder.rmdir()  # elsewhere renaming replaces an empty folder
+        fresh.rename(folder)
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            return False
+        raise
+    return True
+
+
+def _in_the_way(folder: Path) -> RunError:
+    name = folder.name
+    if (folder / "run.json").is_file():
+        return RunError(f"There is a run {name!r} already: `scrape resume {name}` goes on with it.")
+    return RunError(
+        f"{folder} is in the way, and is no run: it has no run.json. Move it away, or take another name."
+    )
+
+
+@contextmanager
+def _told_as(kind: type[ScrapeError], folder: Path) -> Iterator[None]:
+    """The one door for what the operating system refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"The folder {folder} can't be written: {error.strerror}.") from error
 
 
 RESUME_MAY_CHANGE = frozenset(
@@ -206,6 +253,7 @@ RESUME_MAY_CHANGE = frozenset(
         "hosts",
         "timeouts",
         "retry",
+        "auth",
         "proxies",
         "log",
         "log_level",

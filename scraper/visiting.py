@@ -71,6 +71,7 @@ class Visitor:
         request = page.lease.request
         try:
             response = await self._fetched(page)
+            await self._frontier.began(page.lease)
             await self._collect(page, self._parser.parse(response), response.url)
             if (
                 page.counters[stats.ITEMS] or page.counters[stats.ITEMS_DROPPED]

@@ -12,7 +12,8 @@ COMMANDS = typer.main.get_command(app).commands
 
 
 def options(command: str) -> set[str]:
-    return {name for parameter in COMMANDS[command].params for name in parameter.opts if name.startswith("-")}
+    shown = [parameter for parameter in COMMANDS[command].params if not getattr(parameter, "hidden", False)]
+    return {name for parameter in shown for name in parameter.opts if name.startswith("-")}
 
 
 def test_the_names_to_import():
@@ -33,8 +34,13 @@ def test_the_names_to_import():
 
 
 def test_the_commands():
-    crawling, reading = {"crawl", "run", "resume"}, {"runs", "failed", "retry", "export"}
+    crawling, reading = {"crawl", "run", "resume"}, {"runs", "stats", "failed", "retry", "why", "export"}
     assert set(COMMANDS) == crawling | reading | {"list", "settings", "startproject", "genspider"}
+
+
+def test_the_commands_about_runs():
+    assert set(COMMANDS["runs"].commands) == {"prune", "check"}
+    assert options("runs") == {"--json"}
 
 
 def test_every_command_says_what_it_does():
@@ -57,7 +63,7 @@ def test_the_settings_that_the_manual_names():
 
 def test_what_a_spider_may_have():
     named = {"name", "start_urls", "allowed_domains", "custom_settings", "ok", "state", "log"}
-    named |= {"open", "start", "parse", "close", "fetch", "enter"}
+    named |= {"open", "start", "parse", "close", "login", "fetch", "expire", "enter"}
     assert {
         name for name in dir(type("Mine", (scraper.Spider,), {"name": "mine"})()) if name[0] != "_"
     } == named
@@ -67,7 +73,7 @@ def test_what_a_request_takes():
     fields = set(inspect.signature(scraper.Request).parameters)
     assert fields >= {"url", "callback", "errback", "method", "headers", "body", "json", "form", "data"}
     assert fields >= {"priority", "dont_filter", "ok", "session", "proxy", "timeout", "max_body"}
-    assert fields >= {"not_before", "delay"}
+    assert fields >= {"not_before", "delay", "auth"}
 
 
 def test_what_a_response_has():

@@ -7,6 +7,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import portalocker
 import pytest
 
 from scraper.errors import RunError, StorageError
@@ -86,6 +87,31 @@ def test_a_folder_that_can_not_be_made_is_said_in_words(tmp_path):
         Runs(tmp_path).create("books")
 
 
+def test_an_empty_folder_keeps_nobody_from_its_name(runs):
+    (runs.folder / "nightly").mkdir(parents=True)
+    assert runs.create("books", run_id="nightly").info.id == "nightly"
+
+
+def test_a_folder_that_is_no_run_is_said_to_be_in_the_way(runs):
+    (runs.folder / "nightly").mkdir(parents=True)
+    (runs.folder / "nightly" / "frontier.db").touch()
+    with pytest.raises(
+        RunError, match=r"nightly is in the way, and is no run: it has no run\.json\. Move it away"
+    ):
+        runs.create("books", run_id="nightly")
+
+
+def test_a_run_that_could_not_be_made_leaves_nothing(runs, monkeypatch):
+    def full(run: Run) -> None:
+        (run.folder / "run.new").touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Run, "write", full)
+    with pytest.raises(RunError, match="can't be written: No space left on device"):
+        runs.create("books")
+    assert list(runs.folder.iterdir()) == []
+
+
 # ── run.json ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -113,7 +139,7 @@ def test_what_a_newer_version_wrote_can_be_read(runs):
 def test_a_damaged_run_is_said_in_words(runs):
     run = runs.create("books", run_id="r")
     (run.folder / "run.json").write_text("{")
-    with pytest.raises(RunError, match=r"run\.json can't be read"):
+    with pytest.raises(RunError, match=r"run\.json is damaged .*start a new run"):
         runs.get("r")
 
 
@@ -145,6 +171,14 @@ def test_what_is_no_run_is_not_listed(runs, tmp_path):
     (tmp_path / ".scrape" / "runs" / "empty").mkdir()
     (tmp_path / ".scrape" / "runs" / "file").write_text("x")
     assert [run.info.id for run in runs.all()] == ["r"]
+
+
+def test_a_run_that_is_only_being_made_is_none_yet(runs):
+    run = runs.create("books", run_id="r")
+    run.folder.rename(run.folder.with_name(".new-r"))
+    assert runs.all() == []
+    with pytest.raises(RunError, match="There is no run"):
+        runs.get(".new-r")
 
 
 @pytest.mark.parametrize("name", ["nightly", "", ".", "..", "../runs/r", "r/"])
@@ -201,7 +235,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from scraper.runs import Runs
-with Runs(Path(sys.argv[1])).get(sys.argv[2]).locked():
+with Runs(Path(sys.argv[1])).get(sys.argv[2]).living():
     print("locked", flush=True)
     sys.stdin.read()
 """
@@ -251,11 +285,57 @@ def test_looking_whether_a_run_is_alive_does_not_lock_it(runs):
         pass
 
 
+def test_who_only_looks_keeps_nobody_from_a_run(runs, monkeypatch):
+    run = runs.create("books")
+    with run.locked():
+        pass
+    looking = (run.folder / "lock").open("rb")
+    portalocker.lock(looking, portalocker.LOCK_SH | portalocker.LOCK_NB)
+    waits = []
+    monkeypatch.setattr("time.sleep", lambda seconds: (waits.append(seconds), looking.close()))
+    with run.locked():
+        assert len(waits) == 1
+
+
+def test_looking_leaves_no_trace(runs):
+    run = runs.create("books")
+    assert not run.alive
+    assert [path.name for path in run.folder.iterdir()] == ["run.json"]
+
+
+def test_a_run_whose_folder_has_gone_can_not_be_worked_on(runs):
+    run = runs.create("books")
+    (run.folder / "run.json").unlink()
+    run.folder.rmdir()
+    assert not run.alive
+    with pytest.raises(RunError, match=f"{run.info.id} can't be written"), run.locked():
+        pass
+
+
 def test_a_run_whose_crawl_raised_is_free_again(runs):
     run = runs.create("books")
     with pytest.raises(ZeroDivisionError), run.locked():
         raise ZeroDivisionError
     assert not run.alive
+
+
+def test_a_run_knows_whether_its_last_life_was_killed(runs, tmp_path):
+    run = runs.create("books")
+    with run.living():
+        assert not run.was_killed
+    with pytest.raises(ZeroDivisionError), run.living():
+        raise ZeroDivisionError
+    with run.locked():
+        assert not run.was_killed
+    with another_process(tmp_path, run) as process:
+        process.kill()
+        process.wait()
+    with run.locked():  # who only looks, or puts something right
+        assert run.was_killed
+    with run.living():
+        assert run.was_killed
+    with run.living():
+        assert not run.was_killed
 
 
 # ── who wrote a feed last ────────────────────────────────────────────────────────────────────────────────
@@ -279,6 +359,27 @@ def test_a_feed_that_another_run_has_written_since_is_refused_in_words(runs, tmp
     runs.check_feed(feed, second)
     with pytest.raises(RunError, match=r"books\.jsonl has been written by run second since"):
         runs.check_feed(feed, first)
+
+
+def test_a_feed_that_is_given_back_is_again_its_last_writers(runs, tmp_path):
+    feed, other = tmp_path / "books.jsonl", tmp_path / "other.jsonl"
+    first, second = runs.create("books", run_id="first"), runs.create("books", run_id="second")
+    runs.claim_feed(feed, first)
+    later = Runs(tmp_path)
+    later.claim_feed(feed, second)
+    later.claim_feed(other, second)
+    later.claims.give_back()
+    runs.check_feed(feed, first)
+    runs.check_feed(other, first)
+    with pytest.raises(RunError, match="written by run first since"):
+        runs.check_feed(feed, second)
+
+
+def test_a_claim_that_can_not_be_kept_is_said_in_words(runs, tmp_path):
+    run = runs.create("books")
+    (tmp_path / ".scrape" / "feeds").write_text("a file")
+    with pytest.raises(StorageError, match=r"The notes in .*feeds can't be kept"):
+        runs.claim_feed(tmp_path / "books.jsonl", run)
 
 
 def test_feeds_of_different_paths_do_not_meet(runs, tmp_path):
@@ -306,5 +407,5 @@ def test_a_resume_may_go_at_another_speed_through_other_proxies():
     "key", ["client", "middlewares", "pipelines", "frontier", "feeds", "max_depth", "typo"]
 )
 def test_a_resume_changes_nothing_else(key):
-    with pytest.raises(RunError, match=rf"keeps the run's '{key}'; -s may change: concurrency, delay, "):
+    with pytest.raises(RunError, match=rf"keeps the run's '{key}'; -s may change: .*concurrency, delay, "):
         check_changes({"concurrency": 5, key: 1})

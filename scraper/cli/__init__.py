@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from scraper.cli import crawl, project, runs
+from scraper import log
+from scraper.cli import crawl, export, letters, project, runs, stats, why
 from scraper.errors import StorageError, UsageError
 
 app = typer.Typer(
@@ -19,13 +20,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-crawl.add_to(app)
-project.add_to(app)
-runs.add_to(app)
+for commands in (crawl, runs, stats, letters, why, export, project):
+    commands.add_to(app)
 
 
 def main() -> None:
     """Runs a command; what a person must put right is one sentence and exit code 2, never a traceback."""
+    log.configure()  # before a crawl brings its own settings
     try:
         app()
     except UsageError as error:

@@ -12,13 +12,15 @@ import typer
 from rich.console import Console
 
 from scraper.cli import process
+from scraper.cli.found import begins, find
 from scraper.cli.report import summary, summary_event
 from scraper.errors import ArgumentError, RunError
 from scraper.job import Job, Result
 from scraper.project import Project, spider_in_file
-from scraper.resuming import check_spider
+from scraper.resuming import check_arguments, check_feeds, check_spider, check_version
 from scraper.runs import Run, Runs, check_changes
 from scraper.settings import Layer, duration, override_layer
+from scraper.sinks.choose import parse_feed
 from scraper.spider import Spider, with_arguments
 
 Output = Annotated[
@@ -27,7 +29,7 @@ Output = Annotated[
         "-o",
         "--output",
         metavar="[ITEM:]FILE",
-        help="Write items here: .jsonl, .json, .csv, or - for standard output. Repeat for several.",
+        help="Write items here: .jsonl, .json, .csv, .sqlite, or - for standard output. Repeat for several.",
     ),
 ]
 Append = Annotated[bool, typer.Option("--append", help="Append to the -o files instead of replacing them.")]
@@ -71,9 +73,10 @@ def crawl(
     limits = _limits(max_pages, max_items, max_time)
     settings = [*(setting or []), *([f"log={log}"] if log else [])]
     if resume:
-        _refuse_on_resume(output, argument, append)
-        found = Runs(project.root).get(run) if run else Runs(project.root).latest_resumable(name)
-        _finish(_resumed(project, found, settings, limits))
+        found = find(run, Runs(project.root)) if run else Runs(project.root).latest_resumable(name)
+        if found.info.spider != name:
+            raise RunError(f"Run {found.info.id} is one of spider {found.info.spider!r}, not of {name!r}.")
+        _finish(_resumed(project, found, settings, limits, _pairs(argument), output or [], append=append))
     spider = project.spider(name)
     _finish(_new(project, spider, output, append, argument, settings, run, limits))
 
@@ -101,8 +104,12 @@ def run_file(
 
 def resume(
     run: Annotated[
-        str | None, typer.Argument(help="The run; the latest one that can go on, if left out.")
+        str | None,
+        typer.Argument(help="The run; the latest one that can go on, if left out.", autocompletion=begins),
     ] = None,
+    output: Annotated[list[str] | None, typer.Option("-o", "--output", hidden=True)] = None,
+    append: Annotated[bool, typer.Option("--append", hidden=True)] = False,
+    argument: Annotated[list[str] | None, typer.Option("-a", "--argument", hidden=True)] = None,
     setting: Overrides = None,
     max_pages: MaxPages = 0,
     max_items: MaxItems = 0,
@@ -113,8 +120,9 @@ def resume(
     project = Project.with_runs()
     runs = Runs(project.root)
     settings = [*(setting or []), *([f"log={log}"] if log else [])]
-    found = runs.get(run) if run else runs.latest_resumable()
-    _finish(_resumed(project, found, settings, _limits(max_pages, max_items, max_time)))
+    found = find(run, runs) if run else runs.latest_resumable()
+    limits = _limits(max_pages, max_items, max_time)
+    _finish(_resumed(project, found, settings, limits, _pairs(argument), output or [], append=append))
 
 
 def add_to(app: typer.Typer) -> None:
@@ -150,17 +158,31 @@ def _new(
     )
 
 
-def _resumed(project: Project, run: Run, settings: list[str], limits: dict[str, Any]) -> Job:
+def _resumed(
+    project: Project,
+    run: Run,
+    settings: list[str],
+    limits: dict[str, Any],
+    arguments: dict[str, str],
+    output: list[str],
+    *,
+    append: bool,
+) -> Job:
+    """With the run's own arguments, files and settings; what was typed again may not say otherwise."""
     check_changes(override_layer(settings).values)
+    check_arguments(run, arguments)
+    check_feeds(run, [str(parse_feed(text)) for text in output], append=append)
     info = run.info
     if not info.resumable:
         raise RunError(f"Run {info.id} is {info.state}: there is nothing to resume.")
-    project.on_path()
-    spider = spider_in_file(Path(info.file)) if info.file else project.spider(info.spider)
-    check_spider(run, spider)
+    spider = spider_of(project, run)
     loaded = project.settings(spider, settings, stored=Layer(f"run {info.id}", info.settings))
+    made = with_arguments(spider, info.arguments)
+    process.configure(loaded.settings)
+    check_version(run)
+    check_spider(run, spider)
     return Job(
-        spider=with_arguments(spider, info.arguments),
+        spider=made,
         settings=loaded.settings,
         root=project.root,
         arguments=info.arguments,
@@ -172,12 +194,10 @@ def _resumed(project: Project, run: Run, settings: list[str], limits: dict[str, 
     )
 
 
-def _refuse_on_resume(output: list[str] | None, argument: list[str] | None, append: bool) -> None:
-    if output or argument or append:
-        raise ArgumentError(
-            "A resume goes on with the run's own -o files and -a arguments; leave them out."
-            " To write the items elsewhere too, let it finish and use `scrape export`."
-        )
+def spider_of(project: Project, run: Run) -> type[Spider]:
+    """The class of the run's spider as it is now. Raises ProjectError."""
+    project.on_path()
+    return spider_in_file(Path(run.info.file)) if run.info.file else project.spider(run.info.spider)
 
 
 def _limits(pages: int, items: int, time: str) -> dict[str, Any]:

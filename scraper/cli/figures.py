@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from heapq import nlargest
+from pathlib import Path
 
 TOP_REASONS = 5
 
@@ -14,6 +16,14 @@ def count(number: int) -> str:
 
 def size(octets: int) -> str:
     return f"{octets / 1e6:,.1f} MB"
+
+
+def when(unix: float | None, *, seconds: bool = True) -> str:
+    """Local time; "" for none."""
+    if unix is None:
+        return ""
+    local = datetime.fromtimestamp(unix, UTC).astimezone()
+    return f"{local:%Y-%m-%d %H:%M:%S}" if seconds else f"{local:%Y-%m-%d %H:%M}"
 
 
 def time_span(seconds: float, *, tenths: bool = True) -> str:
@@ -43,3 +53,9 @@ def top_reasons(counters: Mapping[str, int], name: str, most: int = TOP_REASONS)
 def printable(text: str) -> str:
     """A reason may quote a page: nothing in it may steer the terminal."""
     return "".join(sign if sign.isprintable() else "·" for sign in text)
+
+
+def nearby(path: Path) -> str:
+    """Relative where it lies below the working directory."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

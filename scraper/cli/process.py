@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 def run(job: Job, *, console: Console) -> Result:
     """Crawls in this process. Raises UsageError where the crawl can't begin."""
-    _configure(job.settings)
+    configure(job.settings)
     calm_the_collector()
     with asyncio.Runner(loop_factory=_loop_factory(job.settings)) as runner:
         return runner.run(_crawl(job, console))
@@ -37,13 +37,13 @@ async def _crawl(job: Job, console: Console) -> Result:
     if not live:
         return await crawler.run()
     async with live_view(crawler.progress, job.spider.name, console, limits=job) as above:
-        _configure(job.settings, cast(TextIO, above))
+        configure(job.settings, cast(TextIO, above))
         result = await crawler.run()
-    _configure(job.settings)
+    configure(job.settings)
     return result
 
 
-def _configure(settings: Settings, above: TextIO | None = None) -> None:
+def configure(settings: Settings, above: TextIO | None = None) -> None:
     quiet = above is not None and settings.log_level == "info"  # the view shows what info lines would say
     level = "warning" if quiet else settings.log_level
     logs.configure(level=level, json=settings.log == "json", stream=above)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -12,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scraper import stats
-from scraper.cli.figures import count, printable, reasons, size, time_span, top_reasons
+from scraper.cli.figures import count, nearby, printable, reasons, size, time_span, top_reasons
 from scraper.job import Result
 from scraper.stats import add_up
 
@@ -22,7 +21,7 @@ Row = tuple[str, str, str]  # what, how much, and of what
 
 def summary(result: Result, *, feeds: Sequence[str]) -> RenderableType:
     """What a person reads at the end of a crawl. `feeds`: what `-o` named."""
-    return Group("", _headline(result), "", _table(_rows(result, feeds)), "", *_what_now(result))
+    return Group("", headline(result), "", table(_rows(result, feeds)), "", *what_now(result))
 
 
 def summary_event(result: Result) -> dict[str, Any]:
@@ -52,7 +51,7 @@ def summary_event(result: Result) -> dict[str, Any]:
 # ── the table ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _headline(result: Result) -> Text:
+def headline(result: Result) -> Text:
     colour = COLOURS.get(result.state, "yellow")
     line = Text.assemble(f"{result.run_id}  ", (printable(_ending(result)), f"bold {colour}"))
     return line.append(f"  (exit code {result.exit_code})", "dim") if result.exit_code else line
@@ -69,7 +68,7 @@ def _ending(result: Result) -> str:
             return f"{state}: {result.reason}" if result.reason else state
 
 
-def _table(rows: Iterator[Row]) -> Table:
+def table(rows: Iterator[Row]) -> Table:
     table = Table.grid(padding=(0, 2), pad_edge=True)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
@@ -80,13 +79,13 @@ def _table(rows: Iterator[Row]) -> Table:
 
 
 def _rows(result: Result, feeds: Sequence[str]) -> Iterator[Row]:
-    yield from _page_rows(result)
-    yield from _item_rows(result, feeds)
+    yield from page_rows(result)
+    yield from item_rows(result, feeds)
     yield "received", size(result.counters.get(stats.BYTES, 0)), ""
     yield "elapsed", time_span(result.elapsed), f"{_per_second(result):,.1f} pages/s"
 
 
-def _page_rows(result: Result) -> Iterator[Row]:
+def page_rows(result: Result) -> Iterator[Row]:
     """What is zero is left out, except where zero is the news."""
     counters = result.counters
     yield "pages done", count(counters.get(stats.DONE, 0)), ""
@@ -98,7 +97,7 @@ def _page_rows(result: Result) -> Iterator[Row]:
             yield name, count(total), reasons(counters, name)
 
 
-def _item_rows(result: Result, feeds: Sequence[str]) -> Iterator[Row]:
+def item_rows(result: Result, feeds: Sequence[str]) -> Iterator[Row]:
     counters = result.counters
     yield "items", count(counters.get(stats.ITEMS, 0)), _where(result, feeds)
     if rejected := counters.get(stats.ITEMS_REJECTED, 0):
@@ -129,14 +128,14 @@ def _per_second(result: Result) -> float:
 # ── what now ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _what_now(result: Result) -> Iterator[Text]:
+def what_now(result: Result) -> Iterator[Text]:
     """Commands to copy; a run in memory has left nothing to go on with."""
     if result.resumable:
         yield _hint("To go on:", f"scrape resume {result.run_id}")
     if result.counters.get(stats.FAILED, 0) and _on_disk(result):
         yield _hint("What failed:", f"scrape failed {result.run_id}")
     if result.counters.get(stats.ITEMS_REJECTED, 0):
-        yield _hint("What was rejected:", _nearby(result.folder / "rejected.jsonl"))
+        yield _hint("What was rejected:", nearby(result.folder / "rejected.jsonl"))
 
 
 def _on_disk(result: Result) -> bool:
@@ -145,12 +144,6 @@ def _on_disk(result: Result) -> bool:
 
 def _hint(why: str, what: str) -> Text:
     return Text.assemble((f"  {why:<18}  ", "dim"), (what, "bold"))
-
-
-def _nearby(path: Path) -> str:
-    """Relative where it lies below the working directory."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _iso(unix: float | None) -> str | None:

@@ -1,140 +1,76 @@
-"""Commands about runs: runs, failed, retry, export."""
+"""`scrape runs`: what ran, how it stands, and what it takes."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
-import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from scraper import stats
-from scraper.cli.figures import count, printable
-from scraper.errors import RunError
-from scraper.feeds import Feed, Feeds
-from scraper.frontiers.archive import Archive
-from scraper.frontiers.revival import revive
-from scraper.project import Project
-from scraper.runs import Run, Runs
-from scraper.sinks.choose import check_writable, make_sink, parse_feed
+from scraper.cli import check, prune
+from scraper.cli.as_json import AsJson, print_json
+from scraper.cli.figures import count, size, time_span, when
+from scraper.cli.found import project_runs
+from scraper.cli.tables import Column, Row, show
+from scraper.standing import Standing, standing
 
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+COLUMNS = (
+    Column("run"),
+    Column("state"),
+    Column("pages", right=True),
+    Column("failed", right=True),
+    Column("items", right=True),
+    Column("waiting", right=True),
+    Column("started", spare=3),
+    Column("took", right=True, spare=2),
+    Column("size", right=True, spare=1),
+)
+STYLES = {"running": "green", "crashed": "red"}
 
 
-def runs(as_json: AsJson = False) -> None:
-    """List this project's runs, newest first."""
-    rows = [_described(run) for run in Runs(Project.with_runs().root).all()]
-    if as_json:
-        _print_json(rows)
+def runs(context: typer.Context, as_json: AsJson = False) -> None:
+    """List this project's runs, newest first; `prune` deletes old ones, `check` looks into one."""
+    if context.invoked_subcommand is not None:
         return
-    table = _table("run", "state", "pages", "failed", "items", "started")
-    for row in rows:
-        numbers = (count(row[key]) for key in ("pages", "failed", "items"))
-        table.add_row(row["run"], row["state"], *numbers, _when(row["started"]))
-    Console().print(table)
-
-
-def failed(run: Annotated[str, typer.Argument(help="The run.")], as_json: AsJson = False) -> None:
-    """List the pages of a run that failed for good: the dead letters."""
-    letters = list(Archive(_on_disk(run).database).dead_letters())
+    found = [standing(run) for run in project_runs().all()]
     if as_json:
-        _print_json(asdict(letter) for letter in letters)
-        return
-    table = _table("url", "reason", "status", "attempts", "when")
-    for letter in letters:
-        status = "" if letter.status is None else str(letter.status)
-        table.add_row(
-            printable(letter.url), printable(letter.reason), status, str(letter.attempts), _when(letter.at)
-        )
-    Console().print(table)
-
-
-def retry(
-    run: Annotated[str, typer.Argument(help="The run.")],
-    reason: Annotated[
-        str | None, typer.Option("--reason", help="Only those that failed for this reason.")
-    ] = None,
-) -> None:
-    """Put a run's dead letters back into its queue; `scrape resume` fetches them."""
-    found = _on_disk(run)
-    with found.locked():
-        revived = revive(found.database, reason)
-        if revived:
-            found.info = found.info.model_copy(update={"state": "stopped", "reason": "retry"})
-            found.save()
-    now = f" Now: scrape resume {run}" if revived else ""
-    typer.echo(f"Put back {revived} request{'' if revived == 1 else 's'}.{now}")
-
-
-def export(
-    run: Annotated[str, typer.Argument(help="The run.")],
-    output: Annotated[
-        list[str], typer.Option("-o", "--output", metavar="[ITEM:]FILE", help="As crawl takes it.")
-    ],
-    append: Annotated[bool, typer.Option("--append")] = False,
-) -> None:
-    """Write a run's items to files, without crawling again."""
-    found = _on_disk(run)
-    if not found.info.settings.get("feeds", {}).get("keep_items", True):
-        raise RunError(f"Run {run} was told to forget its items (feeds.keep_items = false).")
-    specs = [parse_feed(text) for text in output]
-    for spec in specs:
-        check_writable(spec)
-    feeds = Feeds([Feed(str(spec), make_sink(spec, append=append), spec.kind) for spec in specs], sync=0)
-    asyncio.run(_written(feeds, Archive(found.database)))
-
-
-async def _written(feeds: Feeds, items: Archive) -> None:
-    try:
-        await feeds.catch_up({}, items)
-        await feeds.finish()
-    finally:
-        feeds.close()
+        print_json([_described(one) for one in found])
+    else:
+        show(COLUMNS, [_row(one) for one in found])
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (runs, failed, retry, export):
-        app.command()(command)
+    group = typer.Typer(invoke_without_command=True, callback=runs)
+    prune.add_to(group)
+    check.add_to(group)
+    app.add_typer(group, name="runs")
 
 
-def _on_disk(run: str) -> Run:
-    found = Runs(Project.with_runs().root).get(run)
-    if not found.database.is_file():
-        raise RunError(f"Run {run} was in memory: nothing of it was kept.")
-    return found
+def _row(one: Standing) -> Row:
+    state = "damaged" if one.problem else one.state
+    numbers = (count(one.counters.get(name, 0)) for name in (stats.DONE, stats.FAILED, stats.ITEMS))
+    waiting = "?" if one.waiting is None else count(one.waiting)
+    times = (when(one.run.info.started, seconds=False), time_span(one.seconds, tenths=False))
+    return STYLES.get(state, ""), (one.run.info.id, state, *numbers, waiting, *times, size(one.size))
 
 
-def _described(run: Run) -> dict[str, Any]:
-    info = run.info
-    gone = info.state == "running" and not run.alive
-    counters = Archive(run.database).counters() if run.database.is_file() else info.counters
+def _described(one: Standing) -> dict[str, Any]:
+    """Times in Unix seconds, sizes in bytes."""
+    info = one.run.info
     return {
         "run": info.id,
         "spider": info.spider,
-        "state": "crashed" if gone else info.state,
-        "pages": counters.get(stats.DONE, 0),
-        "failed": counters.get(stats.FAILED, 0),
-        "items": counters.get(stats.ITEMS, 0),
+        "state": one.state,
+        "reason": one.reason,
+        "problem": one.problem,
+        "pages": one.counters.get(stats.DONE, 0),
+        "failed": one.counters.get(stats.FAILED, 0),
+        "items": one.counters.get(stats.ITEMS, 0),
+        "waiting": one.waiting,
+        "waiting_until": info.waiting_until if one.state == "waiting" else None,
+        "resumable": one.resumable,
         "started": info.started,
-        "ended": info.ended,
+        "ended": one.ended,
+        "seconds": round(one.seconds, 3),
+        "bytes": one.size,
     }
-
-
-def _table(*titles: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for title in titles:
-        table.add_column(title, overflow="fold")
-    return table
-
-
-def _when(unix: float) -> str:
-    return f"{datetime.fromtimestamp(unix, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
-
-
-def _print_json(rows: Iterable[Mapping[str, Any]]) -> None:
-    typer.echo(orjson.dumps(list(rows), option=orjson.OPT_INDENT_2).decode())

@@ -10,6 +10,7 @@ from pathlib import Path
 from scraper.errors import RunError, StorageError
 
 VERSION = 1
+DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 OLDEST_SQLITE = (3, 35)  # RETURNING, WAL repairs
 
 # queue    what waits, in the order in which a lane is read: the key is the order, so reading on is a seek
@@ -77,9 +78,20 @@ def in_words(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
+        if is_damage(error):
+            raise StorageError(
+                f"The database of run {path.parent.name} is damaged ({error})."
+                f" `scrape runs check {path.parent.name}` says what can be saved."
+            ) from error
         raise StorageError(
             f"The run's database {path} can't be used: {error}. What was committed is safe; put it right and resume."
         ) from error
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether it says that the file is broken, rather than out of reach."""
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    return code & 0xFF in DAMAGED
 
 
 class Transaction:

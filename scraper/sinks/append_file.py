@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import portalocker
 
+from scraper.durable import sync_folder
 from scraper.errors import FeedError, ScrapeError, StorageError
 
 BUFFER = 256 * 1024  # bytes that wait in memory before they are handed to the operating system
@@ -23,7 +25,8 @@ class AppendFile:
     """Locked from opening to `close`. `end` is where the next line goes, what still waits included.
 
     FeedError where it can't be opened, StorageError where it can't be written. A write that fails (disk full)
-    loses nothing: what was not taken goes on waiting, and the next `flush` starts with it.
+    loses nothing: what was not taken goes on waiting, and the next `flush` starts with it. What others do to
+    the file meanwhile (remove, replace, cut or extend it) is a StorageError of `flush` or `sync`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,17 +39,18 @@ class AppendFile:
             self._file = path.open("a+b", buffering=0)  # truncates nothing: the lock comes first
             try:
                 _lock(path, self._file)
-                self.end = self._file.seek(0, os.SEEK_END)
+                self._regular = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)  # a device has no end
+                self.end = self._flushed = self._file.seek(0, os.SEEK_END)
             except BaseException:
                 self._file.close()
                 raise
 
     def cut(self, end: int) -> None:
         """Forgets what comes after `end`; for before the first `append`."""
-        if end < self.end:  # a device has no end and can't be truncated
+        if end < self.end:
             with told_as(FeedError, self.path):
                 self._file.truncate(end)
-            self.end = end
+            self.end = self._flushed = end
 
     def append(self, lines: Sequence[bytes]) -> None:
         """Hot: called for every group of items; ~0.1 µs a line, its share of the write included."""
@@ -59,14 +63,20 @@ class AppendFile:
 
     def flush(self) -> None:
         """Hands every byte to the operating system."""
+        if not self._waiting_size:
+            return
         rest = memoryview(b"".join(self._waiting))
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]
+            there = self._file.tell()
         except OSError as error:
             raise StorageError(in_words(error, self.path)) from error
         finally:
             self._waiting, self._waiting_size = [rest.tobytes()], len(rest)
+            self._flushed = self.end - len(rest)
+        if self._regular and there != self.end:
+            raise self._changed("cut or extended by another program")
 
     def read(self, start: int, end: int) -> bytes:
         """Of what was flushed. Appending is not disturbed: it always writes at the end."""
@@ -80,16 +90,30 @@ class AppendFile:
 
     def sync(self) -> None:
         """Blocks until what was flushed is on the disk. For a thread: uses only the descriptor."""
+        if not self._regular:
+            return
         with self._in_sync, told_as(StorageError, self.path):
-            descriptor = self._file.fileno()
-            _fdatasync(descriptor)
-            if os.fstat(descriptor).st_nlink == 0:
-                raise StorageError(
-                    f"'{self.path}' was removed while it was written. A resume writes it anew."
-                )
+            flushed = self._flushed
+            _fdatasync(self._file.fileno())
+            self._check_there(flushed)
             if not self._folder_synced:
-                _sync_folder(self.path.resolve().parent)
+                sync_folder(self.path.resolve().parent)
                 self._folder_synced = True
+
+    def _check_there(self, least: int) -> None:
+        """Whoever opens the path finds what was written."""
+        ours = os.fstat(self._file.fileno())
+        try:
+            theirs = self.path.stat()
+        except FileNotFoundError:
+            raise self._changed("removed") from None
+        if not os.path.samestat(ours, theirs):
+            raise self._changed("replaced")
+        if ours.st_size < least:
+            raise self._changed("cut")
+
+    def _changed(self, how: str) -> StorageError:
+        return StorageError(f"'{self.path}' was {how} while it was written. A resume writes it anew.")
 
     def close(self) -> None:
         try:
@@ -115,16 +139,6 @@ def _unlock(file: FileIO) -> None:
     """Closing is not enough: a forked child may hold a copy of the descriptor, and the lock with it."""
     with suppress(portalocker.LockException):
         portalocker.unlock(file)
-
-
-def _sync_folder(folder: Path) -> None:
-    """A new file survives a power cut only when the folder that names it is on the disk too."""
-    with suppress(OSError):  # Windows and some network disks have no such thing
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 @contextmanager

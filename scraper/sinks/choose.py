@@ -14,6 +14,7 @@ from scraper.sinks.append_file import told_as
 from scraper.sinks.csv_table import CsvTable
 from scraper.sinks.json_array import JsonArray
 from scraper.sinks.jsonl import JsonLines
+from scraper.sinks.sqlite_tables import SqliteTables
 from scraper.sinks.stdout import StandardOutput
 
 FORMATS: dict[str, Callable[..., Sink]] = {  # a file's ending → its sink, called as (path, append=…)
@@ -21,6 +22,9 @@ FORMATS: dict[str, Callable[..., Sink]] = {  # a file's ending → its sink, cal
     ".ndjson": JsonLines,
     ".json": JsonArray,
     ".csv": CsvTable,
+    ".sqlite": SqliteTables,
+    ".sqlite3": SqliteTables,
+    ".db": SqliteTables,
 }
 
 _KIND = re.compile(r"(?P<kind>[^\W\d]\w*):(?P<file>.*)", re.DOTALL)

@@ -11,6 +11,7 @@ from typing import Any
 
 from scraper.errors import FeedError
 from scraper.item import Record
+from scraper.sinks.columns import Columns, listed
 from scraper.sinks.files import FileSink
 
 _nested = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -32,82 +33,68 @@ class CsvTable(FileSink):
 
     def __init__(self, path: Path, *, append: bool = False, columns: Sequence[str] | None = None) -> None:
         super().__init__(path, append=append)
-        self._columns = tuple(columns or ())
+        self._columns = Columns(path.name, columns or ())
         self._kind: str | None = None  # whose table it is
-        self._promised = False  # the columns are its class's: a value may be left out by the class's own wish
         self._write_row = csv.writer(_Echo(), lineterminator="\r\n").writerow
 
     def take_columns(self, kind: str, names: Sequence[str] | None) -> None:
         """The fields that the items of a kind have; None for dicts, which promise nothing."""
-        if not names or self._kind not in (None, kind):
-            return
-        self._promised = not self._columns or set(names) == set(self._columns)
-        if self._promised:
-            self._kind, self._columns = kind, self._columns or tuple(names)
+        if names and self._kind in (None, kind):
+            self._columns.take(names)
+            if self._columns.promised:
+                self._kind = kind
 
     def opening(self) -> bytes:
         if self._base:
-            self._columns = self._header()
+            self._columns = Columns(self.path.name, self._header())
             return b""
-        return self._row(self._columns) if self._columns else b""
+        return self._row(self._columns.names) if self._columns.names else b""
 
     def encode(self, record: Record) -> bytes:
         """~6 µs for an item of 200 bytes."""
         item = json.loads(record.json)  # orjson makes a float of an integer beyond 64 bits
-        if record.kind != self._kind or tuple(item) != self._columns:
+        if record.kind != self._kind or tuple(item) != self._columns.names:
             self._check(record.kind, item)
-        return self._row([_cell(item.get(name)) for name in self._columns])
+        return self._row([_cell(item.get(name)) for name in self._columns.names])
 
     def append(self, lines: Sequence[bytes]) -> None:
         if lines and self.file.end == 0:
-            lines = [self._row(self._columns), *lines]
+            lines = [self._row(self._columns.names), *lines]
         super().append(lines)
 
     def mark(self) -> dict[str, Any]:
-        table = {"columns": list(self._columns), "kind": self._kind, "promised": self._promised}
+        columns = self._columns
+        table = {"columns": list(columns.names), "kind": self._kind, "promised": columns.promised}
         return super().mark() | table
 
     def rewind(self, mark: Mapping[str, Any]) -> None:
-        self._columns = tuple(mark["columns"])
-        self._kind, self._promised = mark["kind"], mark["promised"]
+        self._columns = Columns(self.path.name, mark["columns"], promised=mark["promised"])
+        self._kind = mark["kind"]
         super().rewind(mark)
 
     def _header(self) -> tuple[str, ...]:
         start = self.file.read(0, min(self._base, HEADER_LIMIT)).decode("utf-8-sig", "replace")
         header = tuple(next(csv.reader(io.StringIO(start, newline="")), ()))
-        if self._columns and set(self._columns) != set(header):
+        names = self._columns.names
+        if names and set(names) != set(header):
             raise FeedError(
-                f"'{self.path}' has the columns {_listed(header)}, and {_listed(self._columns)} are to be "
+                f"'{self.path}' has the columns {listed(header)}, and {listed(names)} are to be "
                 "appended. Choose another file."
             )
         return header
 
     def _check(self, kind: str, item: Any) -> None:
         """Says why an item does not fit. The first one that fits decides whose table it is."""
-        if not isinstance(item, dict) or not item:
-            raise ValueError(f"'{self.path.name}' is a table, and this item has no fields. Use .jsonl.")
-        if self._kind not in (None, kind):
+        if isinstance(item, dict) and item and self._kind not in (None, kind):
             raise ValueError(self._other_kind(kind))
-        columns = self._columns or tuple(item)
-        extra = [name for name in item if name not in columns]
-        missing = [] if self._promised else [name for name in columns if name not in item]
-        if extra or missing:
-            raise ValueError(self._other_keys(extra, missing))
-        self._kind, self._columns = kind, columns
+        self._columns.names = self._columns.of(item)
+        self._kind = kind
 
     def _other_kind(self, kind: str) -> str:
         name = self.path.name
         return (
             f"'{name}' is a table of {self._kind}, and this item is a {kind}. Give each kind a file: "
             f"`-o {self._kind}:{name} -o {kind}:…`, or use .jsonl."
-        )
-
-    def _other_keys(self, extra: Sequence[str], missing: Sequence[str]) -> str:
-        found = [f"also has {_listed(extra)}"] if extra else []
-        found += [f"has no {_listed(missing)}"] if missing else []
-        return (
-            f"'{self.path.name}' has the columns {_listed(self._columns)}, and this item "
-            f"{' and '.join(found)}. Use .jsonl where items differ."
         )
 
     def _row(self, cells: Sequence[Any]) -> bytes:
@@ -130,7 +117,3 @@ def _cell(value: Any) -> Any:
     if isinstance(value, dict | list):
         return _nested(value)
     return value
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names)

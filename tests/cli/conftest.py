@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,12 @@ def forget_user_code() -> None:
 @pytest.fixture
 def shelf(project) -> Iterator[Shelf]:
     """The site, with a spider for it in the project: `scrape crawl shelf -a url=…`."""
+    with on_shelf(project) as site:
+        yield site
+
+
+@contextmanager
+def on_shelf(project: Path) -> Iterator[Shelf]:
     (project / "spiders" / "shelf.py").write_text(SPIDER, "utf-8")
     with Shelf() as site:
         thread = threading.Thread(target=site.serve_forever, kwargs={"poll_interval": 0.02})

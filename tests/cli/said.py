@@ -22,3 +22,10 @@ def refused(said) -> str:
     assert said.stderr.startswith("scrape: ")
     assert "Traceback" not in said.stderr
     return said.stderr.removeprefix("scrape: ").strip()
+
+
+def listed(typed, *words: str) -> Any:
+    """What a command says with --json."""
+    said = typed(*words, "--json")
+    assert (said.returncode, said.stderr) == (0, "")
+    return json.loads(said.stdout)

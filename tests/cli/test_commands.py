@@ -272,7 +272,7 @@ def test_genspider_overwrites_nothing(typed, project):
         ("resume books-1", "There is no run 'books-1' in this project. The latest: none."),
         ("resume ../books", "There is no run '../books' in this project."),
         ("crawl books --resume", "There is no run of spider 'books' to resume."),
-        ("crawl books --resume -o x.jsonl", "A resume goes on with the run's own -o files and -a arguments"),
+        ("crawl books --resume -o x.jsonl", "There is no run of spider 'books' to resume."),
         ("run nowhere.py", "There is no file nowhere.py."),
         ("run settings.toml", "settings.toml is no Python file: its name must end in .py."),
         ("run pipelines/max_price.py", "pipelines/max_price.py should hold one spider class; it has none."),

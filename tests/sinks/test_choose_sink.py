@@ -9,6 +9,7 @@ from scraper.sinks.choose import FeedSpec, check_writable, make_sink, parse_feed
 from scraper.sinks.csv_table import CsvTable
 from scraper.sinks.json_array import JsonArray
 from scraper.sinks.jsonl import JsonLines
+from scraper.sinks.sqlite_tables import SqliteTables
 from scraper.sinks.stdout import StandardOutput
 
 
@@ -47,7 +48,7 @@ def test_a_spec_is_written_as_it_is_read(text):
 @pytest.mark.parametrize("text", ["books.xml", "books", "Book:books.jsonl.gz", ".jsonl"])
 def test_another_ending_is_told_which_there_are(text):
     with pytest.raises(
-        FeedError, match=r"a feed's ending says its format; use \.jsonl, \.ndjson, \.json or \.csv\."
+        FeedError, match=r"use \.jsonl, \.ndjson, \.json, \.csv, \.sqlite, \.sqlite3 or \.db\."
     ):
         parse_feed(text)
 
@@ -70,6 +71,9 @@ def test_an_address_is_no_file():
         ("a.ndjson", JsonLines),
         ("a.json", JsonArray),
         ("a.CSV", CsvTable),
+        ("a.sqlite", SqliteTables),
+        ("a.sqlite3", SqliteTables),
+        ("a.db", SqliteTables),
         ("-", StandardOutput),
     ],
 )

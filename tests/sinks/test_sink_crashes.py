@@ -1,13 +1,16 @@
 """However often a crawl is killed, a feed ends up as if it had been written in one go."""
 
 import json
+import sqlite3
+import struct
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scraper.item import Record
@@ -15,6 +18,7 @@ from scraper.sinks.csv_table import CsvTable
 from scraper.sinks.files import FeedLost
 from scraper.sinks.json_array import JsonArray
 from scraper.sinks.jsonl import JsonLines
+from scraper.sinks.sqlite_tables import SqliteTables
 
 SINKS = [JsonLines, JsonArray, CsvTable]
 OLD = b"id,text\r\n0,old"  # no line break at its end
@@ -32,13 +36,73 @@ steps = st.lists(
     ),
     max_size=12,
 )
+in_its_own_time = settings(deadline=None)  # it waits for the disk
+
+
+class FileOnDisk:
+    """What a crash leaves of a file: all up to the mark, of the rest a part, and something torn."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def marked(self, mark):
+        self.offset = mark["offset"]
+
+    def crash(self, sink, kept, torn):
+        sink.close()
+        with self.path.open("r+b") as file:
+            size = file.seek(0, 2)
+            file.truncate(self.offset + int((size - self.offset) * kept))
+            file.seek(0, 2)
+            file.write(torn)
+
+    def content(self):
+        return self.path.read_bytes()
+
+
+class DatabaseOnDisk:
+    """What a crash leaves of a SQLite database: the file, and of its log what a file would have left."""
+
+    def __init__(self, path):
+        self.path = path
+        self.log = path.with_name(path.name + "-wal")
+
+    def marked(self, mark):
+        self.at = self.end()
+
+    def end(self):
+        """Which log it is (its salts), and where it ends, counted in frames: those of older logs may follow."""
+        log = self.log.read_bytes() if self.log.exists() else b""
+        if len(log) < 32:
+            return b"", 0
+        page, salts, end = struct.unpack(">I", log[8:12])[0], log[16:24], 32
+        while log[end + 8 : end + 16] == salts:
+            end += 24 + page
+        return salts, end
+
+    def crash(self, sink, kept, torn):
+        base, log = self.path.read_bytes(), self.log.read_bytes() if self.log.exists() else None
+        (salts, end), (marked_salts, marked) = self.end(), self.at
+        sink.close()  # which takes the log in: what it does is undone
+        self.path.write_bytes(base)
+        if log is not None:
+            safe = marked if salts == marked_salts else 32
+            self.log.write_bytes(log[: safe + int(max(0, end - safe) * kept)] + torn)
+
+    def content(self):
+        with closing(sqlite3.connect(self.path)) as base:
+            assert base.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            tables = base.execute("SELECT name FROM sqlite_schema ORDER BY name").fetchall()
+            return {
+                name: base.execute(f"SELECT * FROM {name} ORDER BY rowid").fetchall() for (name,) in tables
+            }
 
 
 class Run:
     """A crawl as its feed sees it: `items` are committed, `mark` covers the first `covered` of them."""
 
-    def __init__(self, make, path):
-        self.make, self.path = make, path
+    def __init__(self, make, path, disk=FileOnDisk):
+        self.make, self.path, self.disk = make, path, disk(path)
         self.items = []
         self.sink = make(path)
         self.sink.start()
@@ -46,7 +110,9 @@ class Run:
 
     def save_mark(self):
         self.covered = len(self.items)
-        self.mark = json.dumps(self.sink.mark())
+        mark = self.sink.mark()
+        self.mark = json.dumps(mark)
+        self.disk.marked(mark)
 
     def append(self, texts):
         records = [self.record(n, text) for n, text in enumerate(texts, start=len(self.items))]
@@ -58,13 +124,7 @@ class Run:
         return Record(b"", "Book", json.dumps({"id": n, "text": text}, ensure_ascii=False).encode())
 
     def crash(self, kept, torn, gone):
-        self.sink.close()
-        offset = json.loads(self.mark)["offset"]
-        with self.path.open("r+b") as file:
-            size = file.seek(0, 2)
-            file.truncate(offset + int((size - offset) * kept))
-            file.seek(0, 2)
-            file.write(torn)
+        self.disk.crash(self.sink, kept, torn)
         if gone:
             self.path.unlink()
         self.resume()
@@ -81,17 +141,17 @@ class Run:
     def end(self):
         self.sink.finish()
         self.sink.close()
-        return self.path.read_bytes()
+        return self.disk.content()
 
 
-def in_one_go(make, path, items):
+def in_one_go(make, path, items, disk=FileOnDisk):
     sink = make(path)
     sink.start()
     for record in items:
         sink.append([sink.encode(record)])
     sink.finish()
     sink.close()
-    return path.read_bytes()
+    return disk(path).content()
 
 
 def live(run, steps, *, may_be_lost=True):
@@ -111,6 +171,7 @@ def live(run, steps, *, may_be_lost=True):
 
 @pytest.mark.parametrize("make", SINKS)
 @given(steps=steps)
+@in_its_own_time
 def test_a_crawl_with_crashes_writes_what_one_without_writes(make, steps):
     with tempfile.TemporaryDirectory() as folder:
         run = Run(make, Path(folder) / "feed")
@@ -120,6 +181,7 @@ def test_a_crawl_with_crashes_writes_what_one_without_writes(make, steps):
 
 @pytest.mark.parametrize("sink", [JsonLines, CsvTable])
 @given(steps=steps)
+@in_its_own_time
 def test_an_appending_crawl_with_crashes_keeps_the_old_content(sink, steps):
     def make(path):
         return sink(path, append=True)
@@ -132,6 +194,25 @@ def test_an_appending_crawl_with_crashes_keeps_the_old_content(sink, steps):
         written = run.end()
         assert written.startswith(OLD + b"\n")
         assert written == in_one_go(make, Path(folder) / "straight", run.items)
+
+
+# One test, or two: a file that a crawl appends to has old content, which a database needs no less.
+@pytest.mark.parametrize("append", [False, True])
+@given(steps=steps)
+@settings(in_its_own_time, max_examples=40)
+def test_a_database_too_and_what_else_is_in_it_stays(append, steps):
+    def make(path):
+        return SqliteTables(path, append=append)
+
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("feed", "straight") if append else ():
+            in_one_go(
+                SqliteTables, Path(folder) / name, [Run.record(n, "old") for n in range(3)], DatabaseOnDisk
+            )
+        run = Run(make, Path(folder) / "feed", DatabaseOnDisk)
+        live(run, steps, may_be_lost=not append)
+        assert run.end() == in_one_go(make, Path(folder) / "straight", run.items, DatabaseOnDisk)
+        assert {file.name for file in Path(folder).iterdir()} == {"feed", "straight"}
 
 
 KILLED = """
