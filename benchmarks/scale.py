@@ -51,7 +51,7 @@ PAGE = (
 
 
 class Site:
-    """A client that answers from memory, so that the wire does not hide what the rest costs. Pages wait for `open_up`."""
+    """A client that answers from memory, so that no wire hides what the rest costs. Leaves wait for `opened`."""
 
     status = 200
 
@@ -77,7 +77,7 @@ class Wide(Spider):
     name = "wide"
     many: int
     hosts: int = 1
-    start_urls = ["http://site.example/"]
+    start_urls = ("http://site.example/",)
 
     def parse(self, response: Response) -> Iterator[Request]:
         self.began = time.perf_counter()
@@ -99,7 +99,7 @@ async def wide(many: int, hosts: int, *settings: str, fetch: bool) -> dict[str, 
         loaded = load([override_layer([*FAST, *settings])]).settings
         crawler = Crawler(Job(spider=spider, settings=loaded, root=Path(root), client=site))
         crawl = asyncio.create_task(crawler.run())
-        while not ((now := crawler.progress()) and now.stats.counters["queued"] > many):
+        while not ((now := crawler.progress()) and now.stats.counters["queued"] > many):  # noqa: ASYNC110  # nobody tells
             await asyncio.sleep(0.005)
         queued = time.perf_counter()
         figures = {
@@ -228,11 +228,15 @@ def serve(port: Any) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--many", type=int, default=1_000_000)
     parser.add_argument("--port", type=int, help="of a server that has /p/0; else one is started")
-    parser.add_argument("--peer", help="a command that queues 300,000 URLs in the folder that it is given last")
+    parser.add_argument(
+        "--peer", help="a command that queues 300,000 URLs in the folder that it is given last"
+    )
     parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.measure:

@@ -1,6 +1,6 @@
 """Signing: adds a header that some sites want on every request.
 
-middlewares = ["redirect", "retry", "robots", "cookies", "headers", { use = "middlewares.signing:Signing", key = "…" }, "proxies"]
+middlewares = ["redirect", "retry", "sessions", "robots", "auth", "cookies", "headers", { use = "middlewares.signing:Signing", key = "…" }, "proxies"]
 """  # noqa: E501  # a line to copy
 
 import hmac

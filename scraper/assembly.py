@@ -184,7 +184,11 @@ def _open_frontier(settings: Settings, run: Run, clock: HostClock) -> MemoryFron
     if settings.frontier.kind == "memory":
         return MemoryFrontier(clock)
     return SqliteFrontier(
-        run.database, clock, window=settings.frontier.window, keep_items=settings.feeds.keep_items
+        run.database,
+        clock,
+        window=settings.frontier.window,
+        keep_items=settings.feeds.keep_items,
+        was_killed=run.was_killed,
     )
 
 

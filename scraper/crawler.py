@@ -19,6 +19,7 @@ from scraper.protocols import Batch
 from scraper.resuming import source_of
 from scraper.runs import Run, Runs, State
 from scraper.sinks.choose import FeedSpec, check_writable, parse_feed
+from scraper.spider import secret_arguments
 
 log = structlog.get_logger()
 
@@ -125,12 +126,14 @@ class Crawler:
 
     def _new_run(self, specs: Sequence[FeedSpec]) -> Run:
         job = self._job
+        secret = secret_arguments(type(job.spider))
         return self._runs.create(
             job.spider.name,
             run_id=job.run_id,
             file=job.file,
             source=source_of(type(job.spider)),
-            arguments=dict(job.arguments),
+            arguments={name: value for name, value in job.arguments.items() if name not in secret},
+            secrets=sorted(secret & job.arguments.keys()),
             settings=job.settings.model_dump(mode="json", exclude={"auth", "proxies"}),
             feeds=[str(spec) for spec in specs],
             append=job.append,

@@ -13,6 +13,8 @@ ScrapeError
 ├── CallbackError               a callback raised or yielded what it may not
 └── FetchError                  a response did not arrive; `request` says which
     ├── StatusError             it arrived with a status that the request does not call ok
+    │   └── SessionBlocked      retryable: as `[sessions]` says, the site has blocked the session that asked
+    ├── LoginFailed             the spider's login() of the request's session
     ├── TooManyRedirects
     ├── BodyTooLarge            more than `max_body` bytes, on the wire or decoded
     ├── BodyUndecodable         the Content-Encoding and the body do not match
@@ -25,20 +27,21 @@ ScrapeError
     │   ├── ProtocolViolation   what came back is not HTTP
     │   ├── TLSFailed           not retryable: the next attempt meets the same certificate
     │   └── ProxyFailed         the proxy, not the site
+    │       └── ProxyRefused    the proxy answers, but did not get through to the site: either may be at fault
     └── TimedOut                retryable
         ├── ConnectTimeout · ReadTimeout · WriteTimeout · PoolTimeout · TotalTimeout
 
 Decision                        said by a spider, a middleware or a pipeline; never an error
 ├── DropItem(reason)            a pipeline does not want this item
 ├── DropRequest(reason)         a middleware does not want this request fetched
-├── Retry(reason, delay=)       a callback wants its page again
+├── Retry(reason, delay=)       a callback wants its page again, `rotate_session=True` as somebody else
 ├── RetryLater(delay, why)      the retry middleware: this attempt failed, there will be another
 └── StopCrawl(reason)           enough: end the crawl, keep the rest for a resume
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from scraper.request import Request
@@ -119,6 +122,21 @@ class StatusError(FetchError):
         self.reason = f"status {status}"
 
 
+class SessionBlocked(StatusError):
+    """The request's session has a new identity by now: another attempt goes as somebody else."""
+
+    retryable = True
+
+    def __init__(self, signal: str, status: int, **more: Any) -> None:
+        super().__init__(status, **more)
+        self.args = (f"The site has blocked the session: {signal}.",)
+        self.reason = f"blocked: {signal}"
+
+
+class LoginFailed(FetchError):
+    reason = "login failed"
+
+
 class TooManyRedirects(FetchError):
     reason = "too many redirects"
 
@@ -169,6 +187,10 @@ class ProxyFailed(NetworkError):
     reason = "proxy failed"
 
 
+class ProxyRefused(ProxyFailed):
+    reason = "proxy refused"
+
+
 class TimedOut(FetchError):
     retryable = True
     reason = "timed out"
@@ -216,13 +238,15 @@ class Retry(Decision):
     """Raised by a callback: throw this page's results away and fetch it again.
 
     `delay` in seconds; None asks the retry settings. It counts as an attempt: after the last one the page
-    fails with `reason`.
+    fails with `reason`. `rotate_session`: its session goes on as somebody else: without its cookies, through
+    another proxy, logged in anew.
     """
 
-    def __init__(self, reason: str, *, delay: float | None = None) -> None:
+    def __init__(self, reason: str, *, delay: float | None = None, rotate_session: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.delay = delay
+        self.rotate_session = rotate_session
 
 
 class RetryLater(Decision):

@@ -12,10 +12,12 @@ from scraper.settings import Settings, Use
 MIDDLEWARES = {
     "redirect": "scraper.middlewares.redirect:Redirect",
     "retry": "scraper.middlewares.retry:Retry",
+    "sessions": "scraper.middlewares.sessions:Sessions",
     "robots": "scraper.middlewares.robots:Robots",
+    "auth": "scraper.middlewares.auth:Auth",
     "cookies": "scraper.middlewares.cookies:Cookies",
     "headers": "scraper.middlewares.headers:DefaultHeaders",
-    "proxies": "scraper.middlewares.proxies:Proxies",
+    "proxies": "scraper.middlewares.proxies.middleware:Proxies",
 }
 CLIENTS = {
     "aiohttp": "scraper.clients.aiohttp:AiohttpClient",
@@ -45,7 +47,8 @@ def build(use: Use, settings: Settings, known: Mapping[str, str], key: str) -> A
 
 
 def furnish(part: Any, supplies: Mapping[str, Any]) -> None:
-    """Gives a part what its class declares to need (`fetch: Handler`, `clock: Clock`, `admit: Admission`)."""
+    """Gives a part what its class declares to need: `fetch: Handler`, `clock: Clock`, `admit: Admission`,
+    `spider: Spider`, `forget_session: Callable[[str], None]`."""
     declared = {name for base in type(part).__mro__ for name in getattr(base, "__annotations__", {})}
     for name, supply in supplies.items():
         if name in declared:

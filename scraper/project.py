@@ -68,16 +68,16 @@ class Project:
         """Defaults < settings.toml < custom_settings < environment < -s. Raises SettingsError.
 
         `stored`: a resumed run's own settings, which then stand in for the file, the spider and the
-        environment; only what runs do not store (proxies) is read from the file again.
+        environment; only what runs do not store (proxies, passwords) is read from those again.
         """
         marker = self.root / MARKER
         file = toml_layer(marker) if marker.is_file() else Layer(MARKER, {})
-        if stored is not None:
-            fresh = {key: value for key, value in file.values.items() if key not in stored.values}
-            return load([Layer(MARKER, fresh), stored, override_layer(overrides)])
         custom: Mapping[str, object] = spider.custom_settings if spider else {}
         name = f"{spider.__name__}.custom_settings" if spider else ""
-        return load([file, Layer(name, custom), environment_layer(), override_layer(overrides)])
+        layers = [file, Layer(name, custom), environment_layer()]
+        if stored is not None:
+            layers = [*(_without(layer, stored) for layer in layers), stored]
+        return load([*layers, override_layer(overrides)])
 
     # ── spiders ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -169,3 +169,7 @@ def _add(found: dict[str, type[Spider]], spider: type[Spider]) -> None:
     if other is not None:
         raise ProjectError(f"Two spiders are named {name!r}: {other.__module__} and {spider.__module__}.")
     found[name] = spider
+
+
+def _without(layer: Layer, stored: Layer) -> Layer:
+    return Layer(layer.name, {key: value for key, value in layer.values.items() if key not in stored.values})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import inspect
 from collections.abc import AsyncIterable, Callable, Collection, Iterator, Mapping
-from dataclasses import KW_ONLY, MISSING, FrozenInstanceError, InitVar, dataclass, fields
+from dataclasses import KW_ONLY, MISSING, FrozenInstanceError, InitVar, dataclass, field, fields
 from datetime import datetime
 from operator import attrgetter
 from pathlib import PurePath
@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import orjson
 
 from scraper import multipart
+from scraper.credentials import credentials
 
 
 class Empty(Mapping[str, Any]):
@@ -66,6 +67,7 @@ class _Draft:
     max_body: int | None = None
     http2: bool = False
     impersonate: str | None = None
+    auth: Mapping[str, Any] | tuple[str, str] | None = field(default=None, repr=False)
     save_to: str | None = None
     not_before: datetime | float | None = None
     delay: float | None = None
@@ -90,12 +92,16 @@ class _Draft:
             self.headers = _plain_headers(self.headers)
         if self.priority and not (isinstance(self.priority, int) and abs(self.priority) < 2**53):
             raise TypeError(f"priority= is a whole number below 2**53, not {self.priority!r}.")
+        if self.auth is not None:
+            self._settle_auth()
         if self.save_to is not None:
             self.save_to = _path(self.save_to)
         if self.not_before is not None or self.delay is not None:
             self._settle_time()
         if type(self.url) is not str:
             raise TypeError(f"A request's url is a str, not {type(self.url).__name__}.")
+        if type(self.session) is not str:
+            raise TypeError(f"session= is a name, not {self.session!r}.")
 
     def _settle_body(
         self, json: Any, form: Mapping[str, Any] | None, files: Mapping[str, Any] | None
@@ -120,6 +126,11 @@ class _Draft:
             self.method = "POST"
         if kind and not any(name.lower() == "content-type" for name in self.headers):
             self.headers = {**self.headers, "Content-Type": kind}
+
+    def _settle_auth(self) -> None:
+        if any(name.lower() == "authorization" for name in self.headers):
+            raise ValueError("A request takes auth= or an Authorization header, not both.")
+        self.auth = credentials(self.auth)
 
     def _settle_time(self) -> None:
         if self.not_before is not None and self.delay is not None:
@@ -149,14 +160,16 @@ class Request(_Draft, metaclass=_Drafted):
 
     `callback`, `errback`: methods of the spider, or their names. `data`: a dict of JSON that comes back as
     `response.data`; it is copied. `priority`: higher is earlier, within one host. `ok`: statuses beside 2xx
-    that reach the callback. `session`: a name; requests of one session share cookies. `client`: the name of
-    the one that sends it, instead of the settings' own. `http2`: over HTTP/2. `impersonate`: a browser, such
-    as `"chrome"`, whose TLS and HTTP fingerprints the request shows. `timeout`: seconds for the whole
-    exchange. `max_body`: bytes, on the wire and decoded. `files`: names to paths, bytes or (name, content,
-    type), sent with the fields of `form` as multipart. `save_to`: a path under the project's folder (or absolute)
-    for the body, which then has no limits but its own. A body that is an async iterator is for `self.fetch`
-    only. `not_before`: an aware datetime or a Unix time;
-    `delay`: seconds from when it is yielded.
+    that reach the callback. `session`: the name of who asks; requests of one session share cookies, login, and
+    what `[sessions]` gives them. `client`: the name of the one that sends it, instead of the settings' own.
+    `http2`: over HTTP/2. `impersonate`: a browser, such as `"chrome"`, whose TLS and HTTP fingerprints the
+    request shows. `auth`: ("user", "password"), {"digest": (user, password)} or {"bearer": token}, for the
+    origin of `url` alone; it is stored in the run's folder (`[auth]` in the settings is not). `timeout`:
+    seconds for the whole exchange. `max_body`: bytes, on the wire and decoded. `files`: names to paths, bytes
+    or (name, content, type), sent with the fields of `form` as multipart. `save_to`: a path under the project's
+    folder (or absolute) for the body, which then has no limits but its own. A body that is an async iterator is
+    for `self.fetch` only. `not_before`: an aware datetime or a Unix time; `delay`: seconds from when it is
+    yielded.
 
     `id`, `depth` and `attempt` are the machine's; what a spider puts there is replaced.
 

@@ -44,16 +44,28 @@ def check_version(run: Run) -> None:
 # ── what was typed ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def check_arguments(run: Run, given: Mapping[str, str]) -> None:
-    """A resume keeps the run's arguments: they may be typed again, not changed. Raises RunError."""
-    told = run.info.arguments
-    other = [f"-a {key}={value}" for key, value in given.items() if str(told.get(key)) != value]
+def arguments_of(run: Run, given: Mapping[str, str]) -> dict[str, Any]:
+    """A resume keeps the run's arguments: they may be typed again, not changed; secret ones have to be, they are not
+    stored. Raises RunError."""
+    told, secret = run.info.arguments, run.info.secrets
+    other = [
+        f"-a {key}={value}" if key in told else f"-a {key}=…"  # it may be a secret
+        for key, value in given.items()
+        if key not in secret and str(told.get(key)) != value
+    ]
     if other:
-        began = " ".join(f"-a {key}={value}" for key, value in told.items()) or "no arguments"
+        began = " ".join([*(f"-a {key}={told[key]}" for key in told), *(f"-a {key}=…" for key in secret)])
         raise RunError(
-            f"Run {run.info.id} was begun with {began}, and a resume keeps that: leave {' '.join(other)} out,"
-            " or start a new run."
+            f"Run {run.info.id} was begun with {began or 'no arguments'}, and a resume keeps that: leave"
+            f" {' '.join(other)} out, or start a new run."
         )
+    missing = [f"-a {key}=…" for key in secret if key not in given]
+    if missing:
+        raise RunError(
+            f"Run {run.info.id} was begun with a secret that it does not store. Give it again:"
+            f" scrape resume {run.info.id} {' '.join(missing)}"
+        )
+    return {**told, **given}
 
 
 def check_feeds(run: Run, given: Sequence[str], *, append: bool) -> None:

@@ -39,6 +39,7 @@ class RunInfo(BaseModel):
     spider: str
     file: str | None = None  # of `scrape run FILE.py`
     arguments: dict[str, Any] = {}
+    secrets: list[str] = []  # the names of arguments that were given and are not kept
     settings: dict[str, Any] = {}
     feeds: list[str] = []
     append: bool = False

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
+from functools import partial
 from typing import Any
 
 import orjson
@@ -23,6 +24,32 @@ log = structlog.get_logger()
 
 LOOKED_AT = 1_000  # seeds in which a start() that keeps its place shows it
 BREATH = 200  # seeds after which the others get a turn
+
+
+class Watched:
+    """An awaitable that tells whether it changed something itself, not those who ran while it waited."""
+
+    def __init__(self, awaitable: Awaitable[Any], look: Callable[[], Any]) -> None:
+        self._awaitable = awaitable
+        self._look = look
+        self.changed = False
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        inner = self._awaitable.__await__()
+        go_on: Callable[[], Any] = partial(next, inner)
+        while True:
+            before = self._look()
+            try:
+                waited_for = go_on()
+            except StopIteration as end:
+                return end.value
+            finally:
+                self.changed = self.changed or before != self._look()
+            try:
+                yield waited_for
+                go_on = partial(next, inner)
+            except BaseException as error:  # noqa: BLE001  # a cancellation too is for who waits inside
+                go_on = partial(inner.throw, error)
 
 
 class Seeder:
@@ -77,12 +104,12 @@ class Seeder:
     async def _pull(self, start: AsyncIterator[Any]) -> None:
         seeds = aiter(start)
         while True:
-            before = self._state()
+            step = Watched(anext(seeds), self._state)
             try:
-                output = await anext(seeds)
+                output = await step
             except StopAsyncIteration:
                 return
-            self._keeps_its_place = self._keeps_its_place or before != self._state()
+            self._keeps_its_place = self._keeps_its_place or step.changed
             if not isinstance(output, Request):
                 raise CallbackError("start()", f"yielded {type(output).__name__}: yield requests")
             counters: Counter[str] = Counter()

@@ -14,19 +14,39 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
+from scraper.credentials import credentials
 from scraper.errors import SettingsError
+from scraper.proxy_addresses import address, shown
+from scraper.proxy_patterns import Pattern
+from scraper.urls import InvalidURL, normalize, origin
 
 PREFIX = "SCRAPER_"
 ENVIRONMENT = "environment"
+HIDDEN = frozenset(
+    {"auth", "headers", "proxies", "sessions"}
+)  # settings that may hold a password: no error shows it
+NO_PROXY = "none"
+THE_POOL = "pool"
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
 DURATION = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)(ms|s|m|h|d|)")
 
@@ -52,12 +72,71 @@ def _named(value: Any) -> Any:
     return {f"proxy{n}": url for n, url in enumerate(value, 1)} if isinstance(value, list) else value
 
 
+def _proxy_name(name: str) -> str:
+    if not name or name in (NO_PROXY, THE_POOL) or "://" in name or "@" in name:
+        raise ValueError(f"a proxy can't be named {shown(name)!r}, which means something else")
+    return name
+
+
+def _proxy_url(url: SecretStr) -> SecretStr:
+    address(url.get_secret_value())
+    return url
+
+
+def _pattern(key: str) -> str:
+    if "://" not in key:
+        raise PydanticCustomError("extra_forbidden", "There is no such setting")
+    Pattern.parse(key)
+    return key
+
+
+def _function_path(path: str) -> str:
+    if path and not re.fullmatch(r"[\w.]+:\w+", path):
+        raise ValueError("write it as module:function, such as my_project.proxies:choose")
+    return path
+
+
+def _without_credentials(told: SecretStr) -> str:
+    return shown(told.get_secret_value())
+
+
+def _site(key: str) -> str:
+    try:
+        url = normalize(key)
+    except InvalidURL:
+        url = ""
+    if not url.startswith(("http://", "https://")) or url != origin(url) + "/":
+        raise ValueError('write it as scheme and host, such as "https://shop.example"')
+    return origin(url)
+
+
+def _regex(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"it is no regular expression: {error}") from None
+    return pattern
+
+
+def _storable_proxy(proxy: str) -> str:
+    if "@" in proxy:
+        raise ValueError(
+            "a password has its place in [proxies] pool: name the proxy there, and that name here"
+        )
+    return proxy
+
+
 def _frontier(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
 
 
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
-Pool = Annotated[dict[str, SecretStr], BeforeValidator(_named)]
+Secret = Annotated[SecretStr, PlainSerializer(_without_credentials, when_used="json")]
+ProxyUrl = Annotated[Secret, AfterValidator(_proxy_url)]
+ProxyName = Annotated[str, AfterValidator(_proxy_name)]
+ProxyPattern = Annotated[str, AfterValidator(_pattern)]
+Site = Annotated[str, AfterValidator(_site)]
+Pool = Annotated[dict[ProxyName, ProxyUrl], BeforeValidator(_named)]
 
 
 class Part(BaseModel):
@@ -88,11 +167,89 @@ class RetrySettings(Part):
 
 
 class ProxySettings(Part):
-    """`pool`: name → URL (or a list of URLs). A failing proxy rests `rest` seconds before it is tried again."""
+    """`pool`: name → URL (or a list of URLs). A failing proxy rests `rest` seconds before it is tried again.
+
+    Every other key is a pattern of URLs, its value a name of the pool, a URL, `none` or `pool`; the most specific wins:
+    `"all://*.shop.example" = "none"`, `"https://" = "de"`. `choose`: `module:function` of your own, which gets each
+    request and says one of these, or None. `environment`: whether HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY count.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[ProxyPattern, Secret]
 
     pool: Pool = {}
-    rotate: Literal["round_robin", "random"] = "round_robin"
+    rotate: Literal["round_robin", "random", "sticky"] = "round_robin"
     rest: Seconds = 60
+    choose: Annotated[str, AfterValidator(_function_path)] = ""
+    environment: bool = False
+
+    @property
+    def rules(self) -> dict[str, str]:
+        """pattern → target"""
+        return {pattern: told.get_secret_value() for pattern, told in self.__pydantic_extra__.items()}
+
+    @model_validator(mode="after")
+    def _rules_name_proxies(self) -> Self:
+        for pattern, target in self.rules.items():
+            if "://" in target:
+                try:
+                    address(target)
+                except ValueError as error:
+                    raise ValueError(f'"{pattern}": {error}') from None
+            elif target not in (*self.pool, NO_PROXY) and not (target == THE_POOL and self.pool):
+                names = ", ".join(self.pool) or "empty"
+                raise ValueError(f'"{pattern}" takes a name of the pool ({names}), a URL, "none" or "pool"')
+        return self
+
+
+class AuthSettings(Part):
+    """One of `basic = ["user", "password"]`, `digest = ["user", "password"]` and `bearer = "token"`."""
+
+    basic: tuple[str, SecretStr] | None = None
+    digest: tuple[str, SecretStr] | None = None
+    bearer: SecretStr | None = None
+
+    def revealed(self) -> dict[str, Any]:
+        """As `Request(auth=…)` takes it."""
+        given: dict[str, Any] = {"basic": self.basic, "digest": self.digest}
+        said: dict[str, Any] = {
+            name: (pair[0], pair[1].get_secret_value()) for name, pair in given.items() if pair
+        }
+        return said | ({"bearer": self.bearer.get_secret_value()} if self.bearer else {})
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if len(self.revealed()) != 1:
+            raise ValueError("give one of basic, digest and bearer")
+        credentials(self.revealed())
+        return self
+
+
+class IdentitySettings(Part):
+    """What the requests of one session have where they say nothing themselves."""
+
+    headers: dict[str, str] = {}
+    proxy: Annotated[str, AfterValidator(_storable_proxy)] | None = None
+    client: str | None = None
+    impersonate: str | None = None
+
+
+class SessionSettings(Part):
+    """An answer with one of `blocked_statuses`, or with the regular expression `blocked_body` in its text, says that
+    the site has blocked the session: it goes on as somebody else. Every other key is the name of a session.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, IdentitySettings]
+
+    blocked_statuses: frozenset[int] = frozenset()
+    blocked_body: Annotated[str, AfterValidator(_regex)] = ""
+
+    @property
+    def named(self) -> dict[str, IdentitySettings]:
+        return dict(self.__pydantic_extra__)
 
 
 class TlsSettings(Part):
@@ -143,7 +300,9 @@ class HostSettings(Part):
 
 Use = str | dict[str, Any]
 
-BUILT_IN_MIDDLEWARES: list[Use] = ["redirect", "retry", "robots", "cookies", "headers", "proxies"]
+BUILT_IN_MIDDLEWARES: list[Use] = [
+    "redirect", "retry", "sessions", "robots", "auth", "cookies", "headers", "proxies",
+]  # fmt: skip  # one glance
 
 
 class Settings(BaseSettings):
@@ -152,7 +311,8 @@ class Settings(BaseSettings):
     `concurrency`: requests on the wire at once; `per_host`: of them to one host:port; `delay`: seconds
     between two requests to one host. `seats`: pages in memory (0 = 2 × concurrency). `max_wait`: seconds
     of idle waiting after which a run ends as `waiting`. `grace`: seconds that Ctrl-C gives to what is in
-    flight. `max_body`: bytes. `max_failed`: the share of failed pages that makes the exit code 1.
+    flight. `max_body`: bytes. `max_failed`: the share of failed pages that makes the exit code 1. `auth`: origin →
+    credentials, which no run stores.
     """
 
     model_config = SettingsConfigDict(
@@ -180,6 +340,8 @@ class Settings(BaseSettings):
     timeouts: Timeouts = Timeouts()
     retry: RetrySettings = RetrySettings()
     proxies: ProxySettings = ProxySettings()
+    auth: dict[Site, AuthSettings] = {}
+    sessions: SessionSettings = SessionSettings()
     tls: TlsSettings = TlsSettings()
     feeds: FeedSettings = FeedSettings()
     frontier: Annotated[FrontierSettings, BeforeValidator(_frontier)] = FrontierSettings()
@@ -302,12 +464,12 @@ def _in_words(error: ValidationError, origins: Mapping[str, str]) -> list[str]:
     lines = []
     for part in error.errors(include_url=False):
         path = [str(step) for step in part["loc"]]
-        key = ".".join(path)
+        key = shown(".".join(path))
         if part["type"] == "extra_forbidden":
             lines.append(_no_setting(key, origins))
             continue
         what = part["msg"].removeprefix("Value error, ")
-        value = "…" if path[0] == "proxies" else repr(part["input"])  # a proxy's URL may hold a password
+        value = "…" if path[0] in HIDDEN else repr(part["input"])
         lines.append(f"{_origin(path, origins)}: {key} = {value}: {what[0].lower()}{what[1:]}.")
     return lines
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import types
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar, TypeVar, get_type_hints
+from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
 import orjson
 import structlog
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Secret, SecretBytes, SecretStr, TypeAdapter, ValidationError
 
 from scraper.errors import ArgumentError
 from scraper.request import Request
@@ -46,6 +46,7 @@ class Spider:
         self.state: dict[str, Any] = {}
         self.log = structlog.get_logger().bind(spider=getattr(self, "name", type(self).__name__))
         self._fetch: Callable[[Request], Awaitable[Response]] | None = None
+        self._expire: Callable[[str], None] | None = None
         self._enter: Callable[[AbstractAsyncContextManager[Any]], Awaitable[Any]] | None = None
 
     async def open(self) -> None:
@@ -65,6 +66,24 @@ class Spider:
             f"{type(self).__name__} has no parse() method; write one or give callback=."
         )
 
+    async def login(self, session: str) -> Mapping[str, Mapping[str, str]] | None:
+        """Write it where sessions log in: it runs before the first request of a session, and again when the session was
+        rotated or has expired; its other requests wait. Without `session=` requests are of the session named "".
+
+            async def login(self, session):
+                form = {"user": session, "password": self.passwords[session]}
+                page = await self.fetch(Request("https://shop.example/login", form=form))
+                if not page.css("a.logout"):
+                    raise Retry("the login was refused", delay=60)
+
+        What is fetched in here is of that session and waits for nobody. Its cookies stay. Where a site wants a header
+        instead, give it back by origin: `{"https://api.shop.example": {"Authorization": f"Bearer {token}"}}` goes with
+        each of the session's requests there. Both are kept with the run, so that a resume need not log in again.
+
+        Whatever it raises means that it has failed: it is tried again later, as often as `[retry]` says.
+        """
+        return None
+
     async def close(self, reason: str) -> None:
         """Called once at the end; `reason` is `finished`, `waiting`, `interrupted`, or what stopped it."""
 
@@ -77,6 +96,17 @@ class Spider:
             raise RuntimeError("self.fetch() works inside a running crawl: in open(), start() and callbacks.")
         return await self._fetch(Request(request) if isinstance(request, str) else request)
 
+    def expire(self, session: str) -> None:
+        """Has the session log in anew, as the same somebody, before its next request.
+
+        In a callback, for what its page says: of ten pages that were asked before the login, one is enough.
+        """
+        if self._expire is None:
+            raise RuntimeError(
+                'self.expire() works inside a running crawl that has "sessions" among its middlewares.'
+            )
+        self._expire(session)
+
     async def enter(self, resource: AbstractAsyncContextManager[T]) -> T:
         """Enters an async context manager that stays open until the crawl ends."""
         if self._enter is None:
@@ -86,6 +116,8 @@ class Spider:
 
 
 # ── typed arguments ──────────────────────────────────────────────────────────────────────────────────────
+
+SECRETS = (SecretStr, SecretBytes, Secret)
 
 _OURS = frozenset(Spider.__annotations__) | {"state", "log"}
 
@@ -101,6 +133,17 @@ def argument_types(spider: type[Spider]) -> dict[str, Any]:
         and getattr(hint, "__origin__", hint) is not ClassVar
         and not isinstance(getattr(spider, name, None), types.FunctionType)
     }
+
+
+def secret_arguments(spider: type[Spider]) -> frozenset[str]:
+    """Those with a SecretStr or its like in their type: a run does not store them."""
+    return frozenset(name for name, hint in argument_types(spider).items() if _is_secret(hint))
+
+
+def _is_secret(hint: Any) -> bool:
+    if isinstance(get_origin(hint) or hint, type) and issubclass(get_origin(hint) or hint, SECRETS):
+        return True
+    return any(_is_secret(part) for part in get_args(hint))
 
 
 def with_arguments(spider: type[Spider], given: Mapping[str, Any]) -> Spider:
@@ -128,8 +171,9 @@ def _typed(spider: type[Spider], name: str, hint: Any, value: Any) -> Any:
             return adapter.validate_python(orjson.loads(value))  # a list or a dict, written as JSON
         except (ValueError, TypeError):
             problem = error.errors(include_url=False)[0]["msg"]
+    shown = "…" if _is_secret(hint) else repr(value)
     raise ArgumentError(
-        f"Spider {spider.name!r}: argument {name}={value!r} is no {_shown(hint)}: {problem[0].lower()}{problem[1:]}."
+        f"Spider {spider.name!r}: argument {name}={shown} is no {_shown(hint)}: {problem[0].lower()}{problem[1:]}."
     )
 
 

@@ -29,12 +29,15 @@ from scraper.protocols import Buried, Deferred, Frontier, Handler, Page, Refused
 from scraper.request import Request
 from scraper.response import Response, is_ok
 from scraper.stats import Stats
+from scraper.urls import redact
 
 log = structlog.get_logger()
 
 PIPELINE_FAILURES = 20  # pages in a row: then the crawl stops rather than bury a whole site
 BREATH = 2_000  # outputs of one page after which the others get a turn: some 20 ms; meanwhile its tree is the only one
 TryAgain = Callable[[Request, str, float | None], RetryLater | None]  # (request, reason, delay in seconds)
+Rotate = Callable[[str, str], None]  # (session, reason)
+NO_SESSIONS = 'asks for rotate_session=True, but "sessions" is not among the middlewares in the settings'
 
 
 class Visitor:
@@ -51,6 +54,7 @@ class Visitor:
         intake: Intake,
         stats: Stats,
         try_again: TryAgain,
+        rotate: Rotate | None,
         ok: frozenset[int],
         page_in_memory: int,
     ) -> None:
@@ -62,13 +66,13 @@ class Visitor:
         self._intake = intake
         self._stats = stats
         self._try_again = try_again
+        self._rotate = rotate
         self._ok = ok
         self._page_in_memory = page_in_memory
         self._pipeline_failures = 0
 
     async def visit(self, page: Page) -> None:
         """Fetches the page and collects what its callback yields. Raises only what ends the crawl."""
-        request = page.lease.request
         try:
             response = await self._fetched(page)
             await self._frontier.began(page.lease)
@@ -81,16 +85,19 @@ class Visitor:
             page.status, page.proxy = later.status, later.proxy
             self._defer(page, later)
         except Retry as wanted:
-            error = FetchError(wanted.reason, request=request)
-            await self._again_or_fail(page, error, wanted.reason, wanted.delay)
+            await self._wanted_again(page, wanted)
         except PipelineError as error:
             await self._pipeline_failed(page, error)
         except DropRequest as drop:
             page.outcome = Refused(drop.reason)
         except StopCrawl as enough:
             page.stop = enough.reason
+            if page.status is None:  # said by a login: the page was not asked for
+                page.outcome = Deferred(0.0, enough.reason, counted=False)
         except FetchError as error:
             page.proxy = page.proxy or error.proxy
+            if isinstance(error, StatusError):
+                page.status = error.status
             await self._fail(page, error)
         except CallbackError as error:
             await self._fail(page, error)
@@ -100,7 +107,7 @@ class Visitor:
         try:
             response = await send(self._with_ok(request))
         except DropRequest as drop:  # else it would drop the page whose callback asked
-            raise FetchError(f"{request.url} was refused: {drop.reason}.", request=request) from drop
+            raise FetchError(f"{redact(request.url)} was refused: {drop.reason}.", request=request) from drop
         self._check(response, request)
         return response
 
@@ -153,15 +160,28 @@ class Visitor:
     def _defer(self, page: Page, later: RetryLater) -> None:
         page.outcome = Deferred(time.time() + later.delay, later.reason, later.counted)
         log.debug(
-            "page deferred", url=page.lease.request.url, reason=later.reason, seconds=round(later.delay, 1)
+            "page deferred",
+            url=redact(page.lease.request.url),
+            reason=later.reason,
+            seconds=round(later.delay, 1),
         )
+
+    async def _wanted_again(self, page: Page, wanted: Retry) -> None:
+        request = page.lease.request
+        if wanted.rotate_session:
+            if self._rotate is None:
+                await self._fail(page, CallbackError(f"{request.callback or 'parse'}()", NO_SESSIONS))
+                return
+            self._rotate(request.session, wanted.reason)
+        error = FetchError(wanted.reason, request=request)
+        await self._again_or_fail(page, error, wanted.reason, wanted.delay)
 
     async def _fail(self, page: Page, error: Exception) -> None:
         await self._forget(page)
         reason = str(getattr(error, "reason", type(error).__name__))
         page.outcome = Buried(reason, error.status if isinstance(error, StatusError) else None)
         self._stats.host(page.lease.lane).failed += 1
-        url = page.lease.request.url
+        url = redact(page.lease.request.url)
         if isinstance(error, CallbackError) and error.__cause__ is not None:
             log.error("callback raised", url=url, exc_info=error.__cause__)
         else:
@@ -177,7 +197,7 @@ class Visitor:
         except StopCrawl as enough:
             page.stop = enough.reason
         except Exception as again:  # the page has failed already: its errback can't fail it more
-            log.error("errback raised", url=page.lease.request.url, exc_info=again.__cause__ or again)
+            log.error("errback raised", url=redact(page.lease.request.url), exc_info=again.__cause__ or again)
             await self._forget(page)
 
     async def _again_or_fail(
@@ -192,7 +212,9 @@ class Visitor:
             await self._fail(page, error)
 
     async def _pipeline_failed(self, page: Page, error: PipelineError) -> None:
-        log.error("pipeline raised", url=page.lease.request.url, error=str(error), exc_info=error.__cause__)
+        log.error(
+            "pipeline raised", url=redact(page.lease.request.url), error=str(error), exc_info=error.__cause__
+        )
         self._pipeline_failures += 1
         if self._pipeline_failures >= PIPELINE_FAILURES:
             raise error  # nothing is committed of this page: the crawl ends, resumable

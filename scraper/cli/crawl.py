@@ -17,7 +17,7 @@ from scraper.cli.report import summary, summary_event
 from scraper.errors import ArgumentError, RunError
 from scraper.job import Job, Result
 from scraper.project import Project, spider_in_file
-from scraper.resuming import check_arguments, check_feeds, check_spider, check_version
+from scraper.resuming import arguments_of, check_feeds, check_spider, check_version
 from scraper.runs import Run, Runs, check_changes
 from scraper.settings import Layer, duration, override_layer
 from scraper.sinks.choose import parse_feed
@@ -169,15 +169,15 @@ def _resumed(
     append: bool,
 ) -> Job:
     """With the run's own arguments, files and settings; what was typed again may not say otherwise."""
-    check_changes(override_layer(settings).values)
-    check_arguments(run, arguments)
-    check_feeds(run, [str(parse_feed(text)) for text in output], append=append)
     info = run.info
     if not info.resumable:
         raise RunError(f"Run {info.id} is {info.state}: there is nothing to resume.")
+    check_changes(override_layer(settings).values)
+    told = arguments_of(run, arguments)
+    check_feeds(run, [str(parse_feed(text)) for text in output], append=append)
     spider = spider_of(project, run)
     loaded = project.settings(spider, settings, stored=Layer(f"run {info.id}", info.settings))
-    made = with_arguments(spider, info.arguments)
+    made = with_arguments(spider, told)
     process.configure(loaded.settings)
     check_version(run)
     check_spider(run, spider)
@@ -185,7 +185,7 @@ def _resumed(
         spider=made,
         settings=loaded.settings,
         root=project.root,
-        arguments=info.arguments,
+        arguments=told,
         feeds=info.feeds,
         append=info.append,
         file=info.file,

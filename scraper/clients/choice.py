@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 
 from scraper.errors import InvalidRequest
@@ -15,20 +16,32 @@ BUILT_IN = ("aiohttp", "httpx", "curl_cffi", "wreq", "requests")
 
 
 def choose(request: Request, default: str) -> str:
-    """A client's name. Raises InvalidRequest where that client can't do what the request asks for."""
+    """A client's name. Raises InvalidRequest where that client can't do what the request asks for.
+
+    A client of the user's own may be able to do anything: it is never refused.
+    """
     name = request.client or default
-    for wanted, able in (("impersonate=", IMPERSONATE), ("http2=True", HTTP2)):
-        if not (request.impersonate if able is IMPERSONATE else request.http2):
-            continue
-        if name == AUTO:
-            return next((known for known in able if find_spec(known)), able[0])
-        if name in BUILT_IN and name not in able:
-            others = " or ".join(f"client={other!r}" for other in able)
-            raise InvalidRequest(
-                f'{name} can\'t do {wanted}: say {others}, or client = "auto" in the settings.',
-                request=request,
-            )
+    if request.impersonate:  # who can do that speaks HTTP/2 as well
+        return _able(name, IMPERSONATE, "impersonate=", request)
+    if request.http2:
+        return _able(name, HTTP2, "http2=True", request)
     return USUAL if name == AUTO else name
+
+
+def _able(name: str, able: tuple[str, ...], wanted: str, request: Request) -> str:
+    if name == AUTO:
+        return next((known for known in able if _installed(known)), able[0])
+    if name in BUILT_IN and name not in able:
+        others = " or ".join(f"client={other!r}" for other in able)
+        raise InvalidRequest(
+            f'{name} can\'t do {wanted}: say {others}, or client = "auto" in the settings.', request=request
+        )
+    return name
+
+
+@cache
+def _installed(library: str) -> bool:
+    return find_spec(library) is not None
 
 
 def reasons() -> list[tuple[str, str]]:
@@ -36,7 +49,11 @@ def reasons() -> list[tuple[str, str]]:
     browser = choose(Request("https://x.example/", impersonate="chrome"), AUTO)
     second = choose(Request("https://x.example/", http2=True), AUTO)
     return [
-        ("Request(impersonate=…)", f"{browser}: it has a browser's fingerprints"),
-        ("Request(http2=True)", f"{second}: it speaks HTTP/2"),
+        ("Request(impersonate=…)", f"{browser}: it has a browser's fingerprints{_still_to_come(browser)}"),
+        ("Request(http2=True)", f"{second}: it speaks HTTP/2{_still_to_come(second)}"),
         ("every other request", f"{USUAL}: the fastest of those that are always installed"),
     ]
+
+
+def _still_to_come(library: str) -> str:
+    return "" if _installed(library) else ", but is not installed"

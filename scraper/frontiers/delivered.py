@@ -29,8 +29,13 @@ class Delivered:
         self.suspects: deque[tuple[Any, ...]] = deque()
         self.waiting: set[int] = set()  # the suspects' seqs
 
-    def open(self, ledger: Ledger) -> None:
-        """Reads what was out when the run ended last; buries what has had its lives. Inside a transaction."""
+    def open(self, ledger: Ledger, *, was_killed: bool) -> None:
+        """Reads what was out when the run ended last; buries what has had its lives. Inside a transaction.
+
+        A life that ended by itself (a full disk, a lock) is nobody's fault, though it could not write that down here.
+        """
+        if not was_killed:
+            self._base.execute("DELETE FROM delivered")
         rows = self._base.execute(
             "SELECT d.outs, d.began, q.lane, q.rank, q.seq, q.id, q.parent, q.attempts, q.request"
             " FROM delivered d JOIN queue q ON q.lane = d.lane AND q.rank = d.rank AND q.seq = d.seq ORDER BY d.seq"

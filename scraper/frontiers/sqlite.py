@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import orjson
 
 from scraper import stats
+from scraper.errors import StorageError
 from scraper.frontiers.checkpoints import Checkpoints
 from scraper.frontiers.delivered import Delivered
 from scraper.frontiers.lanes import Entry, Lane, Lanes
@@ -67,7 +69,10 @@ class Work:
 
 
 class SqliteFrontier:
-    """`path`: the database; `window`: requests kept in memory as a read cache of the queue."""
+    """`path`: the database; `window`: requests kept in memory as a read cache of the queue.
+
+    `was_killed`: whether the run's last life did not end by itself, so that what was out then may be why.
+    """
 
     def __init__(
         self,
@@ -76,11 +81,14 @@ class SqliteFrontier:
         *,
         window: int = 20_000,
         keep_items: bool = True,
+        was_killed: bool = True,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._path = path
         self._now = now
         self._keep_items = keep_items
+        self._was_killed = was_killed
+        self._failed = False
         self._lanes = Lanes(clock, refill=self._read_on, window=window)
         self._leased: dict[int, Lease] = {}
         self._ledger = Ledger()
@@ -113,7 +121,7 @@ class SqliteFrontier:
         row = self._base.execute("SELECT state FROM ledger").fetchone()
         if row:
             self._ledger = Ledger.decode(row[0])
-        self._delivered.open(self._ledger)
+        self._delivered.open(self._ledger, was_killed=self._was_killed)
         self._base.execute("INSERT OR REPLACE INTO ledger VALUES (1, ?)", (self._ledger.encode(),))
         self._delayed = self._base.execute("SELECT count(*) FROM delayed").fetchone()[0]
         lane = self._base.execute("SELECT min(lane) FROM queue").fetchone()[0]
@@ -135,7 +143,7 @@ class SqliteFrontier:
 
     async def lease(self, n: int) -> Leases:
         now = self._now()
-        with in_words(self._path):
+        with self._words():
             next_delayed = self._promote(now) if self._delayed else None
             leases = self._suspect() if self._suspecting else self._next(n, now)
         due = [at for at in (self._lanes.next_due, next_delayed) if at is not None]
@@ -223,13 +231,24 @@ class SqliteFrontier:
             if self._holds(lease):
                 del self._leased[row.seq]
                 self._exonerate(row.seq)
-                await self.unstage(lease)
-                with in_words(self._path):
-                    self._delivered.ended([row.seq])
+                if not self._failed:  # else each page would wait for the same lock
+                    await self.unstage(lease)
+                    with self._words():
+                        self._delivered.ended([row.seq])
                 self._lanes.left(row.lane)
                 self._lanes.add(
                     row.lane, (row.rank, row.seq, (row.id, row.parent, row.attempts, row.request))
                 )
+
+    @contextmanager
+    def _words(self) -> Iterator[None]:
+        """As `in_words`, and remembers that the disk has failed."""
+        try:
+            with in_words(self._path):
+                yield
+        except StorageError:
+            self._failed = True
+            raise
 
     async def renew(self, leases: Sequence[Lease]) -> Sequence[Lease]:
         return [lease for lease in leases if not self._holds(lease)]
@@ -254,7 +273,7 @@ class SqliteFrontier:
         pages = [page for page in batch.pages if self._holds(page.lease)]
         work = Work(self._ledger.copy(), Counter(batch.counters), self._delayed)
         try:
-            with in_words(self._path), Transaction(self._base):
+            with self._words(), Transaction(self._base):
                 self._write(batch, pages, work)
         except BaseException:
             self._seen.rolled_back(work.fresh)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, Self
 
-from scraper.middlewares.jar import Cookie, Jar
+from scraper.middlewares.jar import Jar
+from scraper.middlewares.set_cookie import Cookie
 from scraper.protocols import Handler
 from scraper.request import Request
 from scraper.response import Response
@@ -26,17 +28,26 @@ class Cookies:
         self._now = now
         self._jars: dict[str, Jar] = {}
         self._changed: set[tuple[str, str]] = set()  # (domain, session)
+        self._forgotten: Counter[str] = Counter()  # session → how often
 
     @classmethod
     def from_settings(cls, settings: Settings, **options: Any) -> Self:
         return cls(**options)
 
     async def __call__(self, request: Request, call_next: Handler) -> Response:
-        jar = self._jars.get(request.session)
+        session = request.session
+        jar, life = self._jars.get(session), self._forgotten[session]
         response = await call_next(request if jar is None else self._with_cookies(request, jar))
-        if "Set-Cookie" in response.headers:
-            self._learn(request.session, response)
+        if "Set-Cookie" in response.headers and life == self._forgotten[session]:
+            self._learn(session, response)
         return response
+
+    def forget(self, session: str) -> None:
+        """Its jar is empty from now on: what answers earlier requests comes too late to be learnt."""
+        self._forgotten[session] += 1
+        jar = self._jars.pop(session, None)
+        if jar is not None:
+            self._changed.update((domain, session) for domain in jar.domains)
 
     def _with_cookies(self, request: Request, jar: Jar) -> Request:
         if any(name.lower() == "cookie" for name in request.headers):
@@ -63,10 +74,11 @@ class Cookies:
         if not self._changed:
             return None
         changed, self._changed = self._changed, set()
-        return {
-            f"{domain}/{session}": [asdict(cookie) for cookie in self._jars[session].cookies(domain)] or None
-            for domain, session in changed
-        }
+        return {f"{domain}/{session}": self._kept(domain, session) for domain, session in changed}
+
+    def _kept(self, domain: str, session: str) -> list[dict[str, Any]] | None:
+        cookies = self._jars[session].cookies(domain) if session in self._jars else ()
+        return [asdict(cookie) for cookie in cookies] or None
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         now = self._now()

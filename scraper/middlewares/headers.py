@@ -7,6 +7,8 @@ from typing import Any, Self
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from scraper.credentials import SECRET_HEADERS
+from scraper.errors import SettingsError
 from scraper.protocols import Handler
 from scraper.request import Request
 from scraper.response import Response
@@ -18,10 +20,12 @@ ACCEPT_ENCODING = "gzip, deflate, br, zstd"  # what the door decodes
 class DefaultHeaders:
     """Adds User-Agent, Accept-Encoding and `headers` where the request has none of that name.
 
-    What `headers` names goes before `user_agent` and our Accept-Encoding. Names have no case.
+    What `headers` names goes before `user_agent` and our Accept-Encoding. Names have no case. Raises
+    SettingsError for a header that is a secret: these go to every site.
     """
 
     def __init__(self, *, user_agent: str, headers: Mapping[str, str]) -> None:
+        check_public(headers, "headers")
         ours = {"User-Agent": user_agent, "Accept-Encoding": ACCEPT_ENCODING}
         self._all = CIMultiDictProxy(CIMultiDict({**missing(headers, ours), **headers}))  # shared by requests
 
@@ -33,6 +37,16 @@ class DefaultHeaders:
         own = request.headers
         headers = {**missing(own, self._all), **own} if own else self._all
         return await call_next(request.replace(headers=headers))
+
+
+def check_public(headers: Mapping[str, str], key: str) -> None:
+    """Raises SettingsError where one of them is for one origin only. `key`: what they are in the settings."""
+    secret = next((name for name in headers if name.lower() in SECRET_HEADERS), None)
+    if secret is not None:
+        raise SettingsError(
+            f"{key} has {secret}, and what stands there goes to every site. Say it for one origin,"
+            ' [auth] "https://its.name" = { bearer = "…" }, or with the request, Request(headers=…).'
+        )
 
 
 def missing(given: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, str]:

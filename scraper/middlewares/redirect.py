@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from string import printable
 from typing import Any, Self
 from urllib.parse import quote
 
-from scraper.errors import DropRequest, TooManyRedirects
+from scraper.credentials import SECRET_HEADERS
+from scraper.errors import DropRequest, InvalidRequest, TooManyRedirects
 from scraper.middlewares.robots import RobotsTxt
 from scraper.protocols import Admission, Handler
 from scraper.request import Request
 from scraper.response import Response
 from scraper.settings import Settings
-from scraper.urls import InvalidURL, join, origin
+from scraper.urls import InvalidURL, join, normalize, origin, redact, scheme
 
 FOLLOWED = frozenset({301, 302, 303, 307, 308})
-CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
 class Redirect:
@@ -45,7 +46,7 @@ class Redirect:
         while (url := target(hop, response)) is not None:
             hops += 1
             if hops > self._limit:
-                said = f"More than {self._limit} redirects, the last to {url}."
+                said = f"More than {self._limit} redirects, the last to {redact(url)}."
                 raise TooManyRedirects(said, request=request)
             hop = redirected(hop, response.status, url)
             self._check(hop)
@@ -89,11 +90,41 @@ def as_ascii(location: str) -> str:
 
 
 def redirected(hop: Request, status: int, url: str) -> Request:
-    """The next request, by the rules of the Fetch standard (§4.4, HTTP-redirect fetch)."""
-    method, headers, body = hop.method, hop.headers, hop.body
-    if (status == 303 and method not in {"GET", "HEAD"}) or (status in {301, 302} and method == "POST"):
+    """The next request, by the rules of the Fetch standard (§4.4, HTTP-redirect fetch). Raises InvalidRequest."""
+    method, headers, body, auth = hop.method, hop.headers, hop.body, hop.auth
+    if becomes_get(method, status):
         method, body = "GET", b""
         headers = {name: value for name, value in headers.items() if not name.lower().startswith("content-")}
-    if headers and origin(url) != origin(hop.url):
-        headers = {name: value for name, value in headers.items() if name.lower() not in CREDENTIALS}
-    return hop.replace(url=url, method=method, headers=headers, body=body)
+    elif type(body) is not bytes:
+        raise InvalidRequest(
+            f"Redirected with {status} to {redact(url)}, but the body is an async iterator that has been read:"
+            " send it there, or give bytes.",
+            request=hop,
+        )
+    if origin(url) != origin(hop.url):
+        auth, headers = None, dict(for_strangers(headers, url))
+    return hop.replace(url=url, method=method, headers=headers, body=body, auth=auth)
+
+
+def becomes_get(method: str, status: int) -> bool:
+    return method == "POST" if status in {301, 302} else status == 303 and method not in {"GET", "HEAD"}
+
+
+def for_strangers(headers: Mapping[str, str], url: str) -> Iterator[tuple[str, str]]:
+    """What another origin may see of them. A Referer is cut as `strict-origin-when-cross-origin` says, the policy that
+    browsers have (Referrer Policy §3.7)."""
+    for name, value in headers.items():
+        if name.lower() == "referer":
+            value = referrer(value, url)
+        if value and name.lower() not in SECRET_HEADERS:
+            yield name, value
+
+
+def referrer(said: str, url: str) -> str:
+    """Its origin; nothing from https to http."""
+    try:
+        page = normalize(said)
+    except InvalidURL:
+        return ""
+    downgraded = scheme(page) == "https" and scheme(url) != "https"
+    return "" if downgraded or origin(page) == "null" else origin(page) + "/"

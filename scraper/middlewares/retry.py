@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, wait_exponential, wait_random
 
-from scraper.errors import FetchError, PoolTimeout, RetryLater
+from scraper.errors import FetchError, PoolTimeout, RetryLater, StatusError
 from scraper.protocols import Clock, Handler
 from scraper.request import Request
 from scraper.response import Response
@@ -61,10 +61,9 @@ class Retry:
         except PoolTimeout as error:
             raise RetryLater(NO_SLOT_WAIT, error.reason, counted=False) from error
         except FetchError as error:
-            later = self.after(request, error.reason) if error.retryable else None
+            later = self._later(request, error) if error.retryable else None
             if later is None:
                 raise
-            later.proxy = error.proxy
             raise later from error
         if response.status in self._statuses:
             self._again(request, response)
@@ -77,6 +76,17 @@ class Retry:
         if self._policy.stop(state):  # tenacity costs some microseconds a call: only after a failure
             return None
         return RetryLater(min(self._policy.wait(state), self._max_wait) if delay is None else delay, reason)
+
+    def _later(self, request: Request, error: FetchError) -> RetryLater | None:
+        later = self.after(request, error.reason)
+        asked = error.retry_after or 0.0 if isinstance(error, StatusError) else 0.0
+        if asked:
+            self.clock.park(lane(request.url), self._now() + asked)
+        if later is not None:
+            later.delay = max(later.delay, asked)
+            later.proxy = error.proxy
+            later.status = error.status if isinstance(error, StatusError) else None
+        return later
 
     def _again(self, request: Request, response: Response) -> None:
         now = self._now()

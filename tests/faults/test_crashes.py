@@ -112,7 +112,6 @@ async def test_a_run_that_has_gone_can_not_be_resumed(tmp_path: Path):
     assert done.items == [{"n": 0}]
 
 
-@pytest.mark.xfail(reason="every page that is given back waits for the lock anew", strict=True)
 async def test_a_lock_is_waited_for_once_however_many_pages_are_out(tmp_path: Path, monkeypatch):
     """Each wait holds up the whole crawl, Ctrl-C included."""
     refusals, waiting, all_wait = Refusals(), [], asyncio.Event()

@@ -78,7 +78,6 @@ def test_the_runs_disk_is_full_when_it_is_resumed(shop: Shop):
     check_resumed(shop)
 
 
-@pytest.mark.xfail(reason="a page that was out when a life ended by itself counts as its killer", strict=True)
 def test_a_disk_that_stays_full_makes_no_page_a_suspect(shop: Shop):
     """Nothing has killed the process: however often it is tried, every page is fetched in the end."""
     assert shop.type(*shop.crawl("-o", FEED, "--max-pages", "5")).code == 0

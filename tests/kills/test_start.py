@@ -40,19 +40,7 @@ def seed(number: int) -> Request:
     return Request(NOW, dont_filter=True, data={"number": number})
 
 
-@pytest.mark.parametrize(
-    "spider",
-    [
-        WhereItWas,
-        pytest.param(
-            FromItsTop,
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="What callbacks write into self.state while start() waits is taken for start()'s place.",
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("spider", [WhereItWas, FromItsTop])
 async def test_seeds_that_are_not_filtered_come_once_each_over_two_lives(
     tmp_path: Path, spider: type[Spider]
 ):

@@ -2,8 +2,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scraper.middlewares import jar
+from scraper.downloader import chain
+from scraper.middlewares import jar, set_cookie
 from scraper.middlewares.cookies import Cookies
+from scraper.middlewares.redirect import Redirect
 from scraper.request import Request
 from scraper.settings import Settings
 from tests.middlewares.fakes import Time, Web, answer
@@ -75,6 +77,46 @@ async def test_longer_paths_go_first():
     assert await sent(layer, HOME + "deep/page") == "b=2; a=1"
 
 
+async def test_of_equal_paths_the_older_cookie_goes_first_whatever_its_domain():
+    layer = await taught("a=1; Domain=shop.example", "b=2", "c=3; Domain=shop.example")
+    await teach(layer, "a=4; Domain=shop.example")  # a new value keeps the old place
+    assert await sent(layer) == "a=4; b=2; c=3"
+
+
+async def test_a_resumed_crawl_sends_them_in_the_same_order():
+    first = await taught("a=1; Domain=shop.example", "b=2", "c=3; Domain=shop.example")
+    second = Cookies(now=Time())
+    second.restore(first.changes())
+    await teach(second, "d=4")
+    assert await sent(second) == "a=1; b=2; c=3; d=4"
+
+
+async def test_a_cookie_of_the_host_and_one_of_its_domain_may_share_a_name():
+    layer = await taught("a=host", "a=domain; Domain=www.shop.example")
+    assert await sent(layer) == "a=host; a=domain"
+    assert await sent(layer, "http://x.www.shop.example/") == "a=domain"
+
+
+@pytest.mark.parametrize("site", ["Strict", "Lax", "None", "whatever"])
+async def test_same_site_means_nothing_to_a_crawl(site):
+    assert await sent(await taught(f"a=1; SameSite={site}")) == "a=1"
+
+
+async def test_a_cookie_set_in_the_middle_of_a_chain_of_redirects_goes_along_from_there():
+    hops = ("login", "welcome", "home")
+    site = Web(
+        {
+            HOME + "login": answer(302, [("Location", "/welcome"), ("Set-Cookie", "key=1; Path=/")]),
+            HOME + "welcome": answer(302, [("Location", "/home"), ("Set-Cookie", "seen=1; Path=/")]),
+        }
+    )
+    layer, redirect = Cookies(now=Time()), Redirect(limit=5)
+    redirect.admit = lambda request: None
+    await redirect(Request(HOME + "login"), chain([layer], site))
+    assert site.urls == [HOME + hop for hop in hops]
+    assert [request.headers.get("Cookie") for request in site.asked] == [None, "key=1", "key=1; seen=1"]
+
+
 # ── sessions ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -82,6 +124,33 @@ async def test_each_session_has_its_own_cookies():
     layer = await taught("id=anna", session="anna")
     await teach(layer, "id=bert", session="bert")
     assert [await sent(layer, session=name) for name in ("anna", "bert", "")] == ["id=anna", "id=bert", None]
+
+
+async def test_a_session_that_is_forgotten_has_no_cookies_and_the_others_keep_theirs():
+    layer = await taught("id=anna", session="anna")
+    await teach(layer, "id=bert", session="bert")
+    layer.forget("anna")
+    assert [await sent(layer, session=name) for name in ("anna", "bert")] == [None, "id=bert"]
+
+
+async def test_a_forgotten_session_is_forgotten_on_disk_too():
+    layer = await taught("id=anna", session="anna")
+    layer.changes()
+    layer.forget("anna")
+    assert layer.changes() == {"www.shop.example/anna": None}
+
+
+async def test_what_answers_after_the_session_was_forgotten_is_not_learnt():
+    layer = Cookies(now=Time())
+
+    async def slow_site(request):
+        layer.forget("anna")
+        return await Web({HOME: answer(headers=[("Set-Cookie", "id=old")])})(request)
+
+    await layer(Request(HOME, session="anna"), slow_site)
+    assert await sent(layer, session="anna") is None
+    await teach(layer, "id=new", session="anna")
+    assert await sent(layer, session="anna") == "id=new"
 
 
 async def test_a_session_without_cookies_keeps_no_jar():
@@ -107,6 +176,48 @@ async def test_a_session_without_cookies_keeps_no_jar():
 )
 async def test_a_cookie_goes_to_its_host_or_to_its_domain(line, url, goes):
     assert bool(await sent(await taught(line), url)) is goes
+
+
+@pytest.mark.parametrize(
+    ("url", "suffix"),
+    [
+        ("http://www.shop.com/", "com"),
+        ("http://www.shop.co.uk/", "co.uk"),
+        ("http://www.shop.co.uk/", ".CO.UK"),
+        ("http://me.github.io/", "github.io"),  # of the list's private part
+        ("http://shop.xn--55qx5d.cn/", "xn--55qx5d.cn"),
+        ("http://shop.ck/", "ck"),
+        ("http://www.shop.unheard-of/", "unheard-of"),
+    ],
+)
+async def test_a_public_suffix_is_refused(url, suffix):
+    layer = await taught(f"a=1; Domain={suffix}", url=url)
+    assert layer.changes() is None
+
+
+async def test_below_a_public_suffix_a_domain_is_as_any_other():
+    layer = await taught("a=1; Domain=me.github.io", url="http://www.me.github.io/")
+    places = ["http://me.github.io/", "http://you.github.io/"]
+    assert [await sent(layer, url) for url in places] == ["a=1", None]
+
+
+async def test_a_host_that_is_a_public_suffix_has_cookies_of_its_own():
+    layer = await taught("a=1; Domain=github.io", url="http://github.io/")
+    places = ["http://github.io/", "http://me.github.io/"]
+    assert [await sent(layer, url) for url in places] == ["a=1", None]
+
+
+@pytest.mark.parametrize("domain", ["", ".", "." + "x" * set_cookie.LONGEST_ATTRIBUTE])
+async def test_a_domain_that_says_nothing_means_this_host_alone(domain):
+    layer = await taught(f"a=1; Domain={domain}")
+    places = [HOME, "http://x.www.shop.example/", "http://shop.example/"]
+    assert [await sent(layer, url) for url in places] == ["a=1", None, None]
+
+
+@pytest.mark.parametrize("domain", ["bücher.example", "..shop.example", "shop.example.", "*.shop.example"])
+async def test_a_domain_that_is_no_name_is_refused(domain):
+    layer = await taught(f"a=1; Domain={domain}", url="http://www.shop.example/")
+    assert layer.changes() is None
 
 
 @pytest.mark.parametrize("domain", ["other.example", "x.www.shop.example", "example", "hop.example"])
@@ -164,10 +275,39 @@ async def test_a_secure_cookie_is_not_taken_without_tls():
     assert (await taught("a=1; Secure")).changes() is None
 
 
-async def test_a_secure_cookie_is_not_overwritten_without_tls():
-    layer = await taught("a=1; Secure", url=SECURE)
-    await teach(layer, "a=2", url=HOME)
-    assert await sent(layer, SECURE) == "a=1"
+@pytest.mark.parametrize("rival", ["a=2", "a=2; Domain=www.shop.example", "a=2; Path=/deep/"])
+async def test_a_secure_cookie_is_neither_overwritten_nor_shadowed_without_tls(rival):
+    layer = await taught("a=1; Secure; Domain=shop.example", url=SECURE)
+    await teach(layer, rival, url=HOME)
+    assert await sent(layer, SECURE + "deep/") == "a=1"
+
+
+async def test_beside_a_secure_cookie_others_may_be_set_without_tls():
+    layer = await taught("a=1; Secure; Path=/shop", url=SECURE)
+    await teach(layer, "a=2; Path=/", "b=3; Path=/shop", url=HOME)
+    assert await sent(layer, SECURE + "shop") == "a=1; b=3; a=2"
+
+
+@pytest.mark.parametrize(
+    ("line", "url", "taken"),
+    [
+        ("__Secure-a=1; Secure", SECURE, True),
+        ("__Secure-a=1", SECURE, False),
+        ("__Secure-a=1; Secure", HOME, False),
+        ("__secure-a=1", SECURE, False),
+        ("__Host-a=1; Secure; Path=/", SECURE, True),
+        ("__Host-a=1; Secure", SECURE, False),  # the path is to be said
+        ("__Host-a=1; Secure; Path=/deep", SECURE, False),
+        ("__Host-a=1; Path=/", SECURE, False),
+        ("__Host-a=1; Secure; Path=/; Domain=www.shop.example", SECURE, False),
+        ("__HOST-a=1; Secure; Path=/; Domain=", SECURE, True),
+        ("=__Secure-a; Secure", SECURE, False),  # would be sent as if it were a name
+        ("__Host-a; Secure; Path=/", SECURE, False),
+        ("__Other-a=1", HOME, True),
+    ],
+)
+async def test_a_cookie_is_what_the_prefix_of_its_name_says(line, url, taken):
+    assert ((await taught(line, url=url)).changes() is not None) is taken
 
 
 # ── expiry ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -193,7 +333,29 @@ async def test_a_cookie_ends_when_it_said(attributes, seconds):
 
 
 @pytest.mark.parametrize(
-    "attributes", ["", "Max-Age=soon", "Expires=0", "Expires=Tue, 99 Nov 2023 22:14:20 GMT"]
+    "attributes",
+    ["Max-Age=999999999999", "Max-Age=" + "9" * 1000, "Expires=Fri, 31 Dec 9999 23:59:59 GMT"],
+)
+async def test_no_cookie_lives_longer_than_400_days(attributes):
+    now = Time()
+    layer = await taught(f"a=1; {attributes}", now=now)
+    now.at += 400 * 86_400 - 1
+    assert await sent(layer) == "a=1"
+    now.at += 1
+    assert await sent(layer) is None
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        "",
+        "Max-Age=soon",
+        "Max-Age=-",
+        "Max-Age=+60",
+        "Max-Age=1e3",
+        "Expires=0",
+        "Expires=Tue, 99 Nov 2023 22:14:20 GMT",
+    ],
 )
 async def test_a_cookie_without_a_readable_end_lasts(attributes):
     now = Time()
@@ -212,7 +374,9 @@ async def test_a_cookie_that_is_over_deletes_what_was_there(attributes):
 # ── what is not taken ────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("line", ["", "; Path=/", "=", "a=\x01", "a=\udce9", "a=" + "x" * jar.LONGEST])
+@pytest.mark.parametrize(
+    "line", ["", "; Path=/", "=", "a=\x01", "a=\udce9", "a=" + "x" * set_cookie.LONGEST, "a=" + "é" * 2048]
+)
 async def test_an_empty_unsendable_or_huge_cookie_is_refused(line):
     assert (await taught(line)).changes() is None
 
@@ -233,6 +397,12 @@ async def test_one_domain_has_a_limited_number_of_cookies():
     layer = await taught(*(f"c{n}=1" for n in range(jar.PER_DOMAIN + 5)))
     names = (await sent(layer) or "").split("; ")
     assert (len(names), names[0]) == (jar.PER_DOMAIN, "c5=1")
+
+
+async def test_of_too_many_cookies_the_secure_ones_stay_longest():
+    layer = await taught("key=1; Secure", *(f"c{n}=1" for n in range(jar.PER_DOMAIN)), url=SECURE)
+    names = (await sent(layer, SECURE) or "").split("; ")
+    assert (len(names), names[:2]) == (jar.PER_DOMAIN, ["key=1", "c1=1"])
 
 
 async def test_the_domain_unused_longest_is_forgotten_first(monkeypatch):

@@ -1,3 +1,6 @@
+import pytest
+
+from scraper.errors import SettingsError
 from scraper.middlewares.headers import ACCEPT_ENCODING, DefaultHeaders
 from scraper.request import Request
 from scraper.settings import Settings
@@ -56,3 +59,10 @@ async def test_options_of_the_layer_go_before_the_settings():
     settings = Settings(user_agent="bot/1", headers={"Accept": "text/html"})
     assert (await sent(DefaultHeaders.from_settings(settings)))["User-Agent"] == "bot/1"
     assert (await sent(DefaultHeaders.from_settings(settings, user_agent="bot/2")))["User-Agent"] == "bot/2"
+
+
+@pytest.mark.parametrize("name", ["Authorization", "cookie", "Proxy-Authorization"])
+def test_a_secret_that_would_go_to_every_site_is_refused_without_being_said(name):
+    with pytest.raises(SettingsError, match=rf"headers has {name}, .*\[auth\]") as raised:
+        DefaultHeaders.from_settings(Settings(headers={name: "letmein"}))
+    assert "letmein" not in str(raised.value)

@@ -1,6 +1,6 @@
 import pytest
 
-from scraper.errors import DropRequest, TooManyRedirects
+from scraper.errors import DropRequest, InvalidRequest, TooManyRedirects
 from scraper.middlewares.redirect import Redirect
 from scraper.middlewares.robots import RobotsTxt
 from scraper.request import Request
@@ -12,6 +12,10 @@ HOME = "http://site.example/"
 
 def to(location: str, status: int = 302):
     return answer(status, {"Location": location})
+
+
+async def pieces():
+    yield b"piece"
 
 
 def a_redirect(limit: int = 10, refused: dict[str, str] | None = None) -> Redirect:
@@ -108,6 +112,19 @@ async def test_as_many_hops_as_the_limit_are_fine():
         ("HTTPS://Other.Example:443/b", "https://other.example/b"),
         ("  /b  ", "http://site.example/b"),
         ("/a b", "http://site.example/a%20b"),
+        ("\\b", "http://site.example/b"),
+        ("\\\\other.example\\b", "http://other.example/b"),
+        ("///other.example/b", "http://other.example/b"),
+        ("http:b", "http://site.example/a/b"),
+        ("http:/b", "http://site.example/b"),
+        ("https:other.example/b", "https://other.example/b"),
+        ("/a/../../b", "http://site.example/b"),
+        ("/b%2f%7E", "http://site.example/b%2f%7E"),
+        (";b", "http://site.example/a/;b"),
+        ("?", "http://site.example/a/x?"),
+        ("http://other.example", "http://other.example/"),
+        ("http://other.example?b", "http://other.example/?b"),
+        ("http://0x7f.1/b", "http://127.0.0.1/b"),
     ],
 )
 async def test_a_location_is_joined_to_the_hop_as_browsers_do(location, url):
@@ -140,6 +157,17 @@ async def test_the_fragment_is_inherited():
     assert hop.url == "http://site.example/there#chapter"
 
 
+async def test_an_empty_fragment_is_a_fragment_of_its_own():
+    hop = await last_hop(Request(HOME + "#chapter"), to("/there#"))
+    assert hop.url == "http://site.example/there#"
+
+
+async def test_the_fragment_is_inherited_over_several_hops():
+    site = Web({HOME: to("/a"), HOME + "a": to("/b")})
+    response = await a_redirect()(Request(HOME + "#chapter"), site)
+    assert response.url == "http://site.example/b#chapter"
+
+
 async def test_a_location_with_its_own_fragment_keeps_it():
     hop = await last_hop(Request(HOME + "#chapter"), to("/there#top"))
     assert hop.url == "http://site.example/there#top"
@@ -156,6 +184,12 @@ async def test_a_location_with_its_own_fragment_keeps_it():
         (303, "POST", "GET"),
         (303, "PUT", "GET"),
         (303, "HEAD", "HEAD"),
+        (303, "GET", "GET"),
+        (303, "DELETE", "GET"),
+        (302, "PUT", "PUT"),
+        (302, "HEAD", "HEAD"),
+        (307, "DELETE", "DELETE"),
+        (308, "HEAD", "HEAD"),
         (301, "PUT", "PUT"),
         (302, "DELETE", "DELETE"),
         (301, "HEAD", "HEAD"),
@@ -172,6 +206,26 @@ async def test_a_post_that_becomes_a_get_loses_its_body_and_the_headers_about_it
     request = Request(HOME, json={"a": 1}, headers={"content-language": "en", "X-Mine": "1"})
     hop = await last_hop(request, to("/there", 302))
     assert (hop.body, dict(hop.headers)) == (b"", {"X-Mine": "1"})
+
+
+@pytest.mark.parametrize(("status", "method"), [(301, "PUT"), (302, "PATCH"), (308, "POST")])
+async def test_a_method_that_stays_keeps_its_body(status, method):
+    hop = await last_hop(Request(HOME, method=method, body=b"x"), to("/there", status))
+    assert (hop.method, hop.body) == (method, b"x")
+
+
+@pytest.mark.parametrize(("status", "method"), [(307, "POST"), (308, "PUT"), (302, "PUT")])
+async def test_a_body_that_has_been_read_can_not_be_sent_on(status, method):
+    request = Request(HOME, method=method, body=pieces())
+    with pytest.raises(
+        InvalidRequest, match=f"Redirected with {status} to http://site.example/there, but the body"
+    ):
+        await a_redirect()(request, Web({HOME: to("/there", status)}))
+
+
+async def test_a_body_that_has_been_read_is_not_needed_where_a_get_follows():
+    hop = await last_hop(Request(HOME, method="POST", body=pieces()), to("/there", 303))
+    assert (hop.method, hop.body) == ("GET", b"")
 
 
 async def test_307_keeps_the_body_and_its_headers():
@@ -195,11 +249,52 @@ async def test_credentials_stay_within_the_origin():
     assert dict(hop.headers) == {"Authorization": "Basic x"}
 
 
+@pytest.mark.parametrize("elsewhere", ["http://other.example/", "https://site.example/"])
+async def test_auth_does_not_go_to_another_origin_and_does_not_come_back(elsewhere):
+    site = Web({HOME: to(elsewhere), elsewhere: to(HOME + "again")})
+    await a_redirect()(Request(HOME, auth=("anna", "secret")), site)
+    assert [request.auth for request in site.asked] == [{"basic": ["anna", "secret"]}, None, None]
+
+
+async def test_auth_stays_within_the_origin():
+    hop = await last_hop(Request(HOME, auth=("anna", "secret")), to("/there"))
+    assert hop.auth == {"basic": ["anna", "secret"]}
+
+
+async def test_a_user_in_the_url_goes_along_to_relative_locations_only():
+    here = "http://anna:secret@site.example/"
+    assert (await last_hop(Request(here), to("there"))).url == "http://anna:secret@site.example/there"
+    assert (await last_hop(Request(here), to("//other.example/"))).url == "http://other.example/"
+
+
+@pytest.mark.parametrize(
+    ("referer", "location", "goes"),
+    [
+        ("https://site.example/list?q=1", "https://site.example/there", "https://site.example/list?q=1"),
+        ("https://site.example/list?q=1", "https://other.example/", "https://site.example/"),
+        ("https://site.example/list?q=1", "http://site.example/", None),
+        ("http://anna:secret@found.example/?q=1#top", "https://other.example/", "http://found.example/"),
+        ("about:blank", "https://other.example/", None),
+        ("no url", "https://other.example/", None),
+    ],
+)
+async def test_another_origin_learns_no_more_than_where_it_was_found(referer, location, goes):
+    hop = await last_hop(Request("https://site.example/", headers={"referer": referer}), to(location))
+    assert hop.headers.get("referer") == goes
+
+
 async def test_everything_else_of_the_request_goes_along():
     request = Request(HOME, session="anna", proxy="eu", timeout=3, max_body=9, client="httpx")
     hop = await last_hop(request.replace(id=b"i", depth=2, attempt=2), to("/there"))
     kept = (hop.session, hop.proxy, hop.timeout, hop.max_body, hop.client, hop.id, hop.depth, hop.attempt)
     assert kept == ("anna", "eu", 3, 9, "httpx", b"i", 2, 2)
+
+
+async def test_a_password_in_a_location_is_in_no_error():
+    site = Web({HOME: to("http://anna:secret@site.example/"), "http://anna:secret@site.example/": to("/")})
+    with pytest.raises(TooManyRedirects) as raised:
+        await a_redirect(limit=3)(Request(HOME), site)
+    assert "secret" not in str(raised.value)
 
 
 # ── admission ────────────────────────────────────────────────────────────────────────────────────────────

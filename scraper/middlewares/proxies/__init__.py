@@ -1,0 +1,1 @@
+"""Proxies: which way a request goes, how each proxy fares, and what nobody may read of them."""
