@@ -9,6 +9,17 @@ from typing import Any
 from scraper import Request, Response, Spider
 
 
+def fields(response: Response) -> Iterator[dict[str, Any]]:
+    yield {
+        "url": response.url,
+        "title": response.css("h1::text").get(),
+        "price": float(response.css("p.price_color::text").get()[1:]),
+        "upc": response.css("table.info tr td::text").get(),
+        "stock": response.css("table.info tr td::text").getall()[1],
+        "desc": response.css("#desc::text").get(),
+    }
+
+
 class Pages(Spider):
     name = "pages"
     port: int = 8081
@@ -19,14 +30,7 @@ class Pages(Spider):
         yield Request(f"http://127.0.0.1:{self.port}/p/0")
 
     def parse(self, response: Response) -> Iterator[Any]:
-        yield {
-            "url": response.url,
-            "title": response.css("h1::text").get(),
-            "price": float(response.css("p.price_color::text").get()[1:]),
-            "upc": response.css("table.info tr td::text").get(),
-            "stock": response.css("table.info tr td::text").getall()[1],
-            "desc": response.css("#desc::text").get(),
-        }
+        yield from fields(response)
         for href in response.css("a.next::attr(href)").getall():
             if self.queued < self.pages:
                 self.queued += 1

@@ -28,7 +28,7 @@ from typing import Any
 
 import uvloop
 from multidict import CIMultiDict
-from pages import Pages
+from pages import Pages, fields
 
 from scraper import Request, Response, Spider, log
 from scraper.cli.process import calm_the_collector
@@ -38,12 +38,12 @@ from scraper.settings import load, override_layer
 from scraper.spider import with_arguments
 
 PEER_URLS = 300_000
-MEASURED_PAGES = 60_000
+MEASURED_PAGES = 20_000
 HOSTS = 10_000
 FAST = ["concurrency=100", "per_host=100", "obey_robots=false"]
 PAGE = (
     b"<html><body><h1>Page</h1><p class=price_color>\xc2\xa351.77</p><table class=info><tr><td>a</td><td>3</td></tr>"
-    b"</table><p id=desc>Words.</p>%s</body></html>"
+    b"</table><p id=desc>Words.</p>%s" + b"<p>A paragraph among many others.</p>\n" * 450 + b"</body></html>"
 )
 
 
@@ -86,7 +86,8 @@ class Wide(Spider):
             yield Request(f"http://h{n % self.hosts}.example/p/{n}", callback=self.leaf)
         self.yielded = time.perf_counter()
 
-    def leaf(self, response: Response) -> None:
+    def leaf(self, response: Response) -> Iterator[dict[str, Any]]:
+        yield from fields(response)
         self.done += 1
         if self.done >= MEASURED_PAGES:
             self.finished.set()
@@ -97,7 +98,8 @@ async def wide(many: int, hosts: int, *settings: str, fetch: bool) -> dict[str, 
     with tempfile.TemporaryDirectory() as root:
         spider, site = with_arguments(Wide, {"many": many, "hosts": hosts}), Site()
         loaded = load([override_layer([*FAST, *settings])]).settings
-        crawler = Crawler(Job(spider=spider, settings=loaded, root=Path(root), client=site))
+        job = Job(spider=spider, settings=loaded, root=Path(root), feeds=[f"{root}/out.jsonl"], client=site)
+        crawler = Crawler(job)
         crawl = asyncio.create_task(crawler.run())
         while not ((now := crawler.progress()) and now.stats.counters["queued"] > many):  # noqa: ASYNC110  # nobody tells
             await asyncio.sleep(0.005)

@@ -242,7 +242,8 @@ async def send_much(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
         writer.write(CONTENT)
         await writer.drain()
     writer.write(CONTENT[: LARGE % len(CONTENT)])
-    await writer.drain()
+    writer.close()
+    await writer.wait_closed()  # all of it has been sent
 
 
 async def test_memory_does_not_grow_with_the_file(tmp_path: Path):
