@@ -101,11 +101,13 @@ class FetchError(ScrapeError):
 
     `retryable`: whether another attempt may help. `reason`: a few words that do not vary with the URL, for
     counting and for `scrape retry --reason`. `proxy`: the name of the one it was tried through.
+    `again_in`: seconds before which another attempt is of no use.
     """
 
     retryable: ClassVar[bool] = False
     reason: str = "fetch failed"
     proxy: str = ""
+    again_in: float = 0.0
 
     def __init__(self, message: str = "", *, request: Request | None = None) -> None:
         super().__init__(message or self.reason)

@@ -3,9 +3,7 @@
 import asyncio
 import csv
 import json
-import signal
 import sqlite3
-import sys
 import time
 from collections import Counter
 from contextlib import closing
@@ -248,7 +246,7 @@ async def test_retry_after_parks_the_whole_host(tmp_path: Path):
 
 async def test_a_retry_waits_in_the_queue_and_holds_nobody_up(tmp_path: Path):
     client = a_shop(3, **{f"{SHOP}0": [Page(503), "<h1>0</h1>"]})
-    settings = [NO_ROBOTS, "concurrency=1", "seats=1", "retry.wait=0.1", "retry.jitter=0"]
+    settings = [NO_ROBOTS, "concurrency=1", "seats=1", "retry.wait=0.1", "retry.max_wait=1", "retry.jitter=0"]
     done = await crawl(Titles, client=client, root=tmp_path, settings=settings)
     assert client.urls == [SHOP, SHOP + "0", SHOP + "1", SHOP + "2", SHOP + "0"]
     assert found(done) == titles(0, 1, 2)
@@ -1122,91 +1120,3 @@ async def test_two_processes_do_not_work_on_one_run(tmp_path: Path):
 
     done = await crawl(Twice, client=a_shop(), root=tmp_path)
     assert done.failed == {}
-
-
-KILLED = """
-import asyncio, sys
-from pathlib import Path
-
-from scraper import Item, Spider
-from scraper.crawler import Crawler
-from scraper.job import Job
-from scraper.runs import Runs
-from scraper.settings import load, override_layer
-
-
-class Page(Item):
-    title: str
-    path: str
-
-
-class Site(Spider):
-    name = "site"
-
-    def __init__(self, url):
-        super().__init__()
-        self.start_urls = [url + "/links?n=8&prefix=/links%3Fn%3D40%26prefix%3D/ok/"]
-        self.url = url
-
-    def parse(self, response):
-        yield Page(title=response.css("h1::text").get(), path=response.url.removeprefix(self.url))
-        yield from response.follow_all("a")
-        if "links" in response.url:
-            yield {"links": len(response.css("a").getall())}
-
-
-url, root = sys.argv[1], Path(sys.argv[2])
-settings = ["per_host=4", "feeds.sync=50ms", "frontier.commit_pages=3", "frontier.page_in_memory=15"]
-runs = Runs(root)
-job = Job(
-    spider=Site(url),
-    settings=load([override_layer(settings)]).settings,
-    root=root,
-    feeds=[str(root / "all.jsonl"), f"Page:{root / 'pages.csv'}", str(root / "all.json")],
-    run_id="site",
-    resume=runs.get("site") if runs.all() else None,
-)
-result = asyncio.run(Crawler(job).run())
-assert result.state == "finished", result
-"""
-
-
-def contents(root: Path) -> dict[str, Counter[str]]:
-    """What the feeds hold, whatever its order."""
-    everything = json.loads((root / "all.json").read_text())
-    return {
-        "all.jsonl": Counter((root / "all.jsonl").read_text().splitlines()),
-        "pages.csv": Counter((root / "pages.csv").read_text().splitlines()),
-        "all.json": Counter(json.dumps(item) for item in everything),
-    }
-
-
-async def test_a_crawl_that_is_killed_brings_what_an_uninterrupted_one_brings(
-    tmp_path: Path, site: FaultySite
-):
-    script = tmp_path / "site.py"
-    script.write_text(KILLED)
-
-    async def started(root: Path) -> asyncio.subprocess.Process:
-        root.mkdir(exist_ok=True)
-        with (root / "log.txt").open("ab") as log:
-            return await asyncio.create_subprocess_exec(
-                *(sys.executable, str(script), site.url, str(root)), stdout=log, stderr=log
-            )
-
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    async with asyncio.timeout(40):
-        assert await (await started(whole)).wait() == 0, (whole / "log.txt").read_text()
-        for more in (40, 150):
-            asked = len(site.log) + more
-            process = await started(killed)
-            await site.until(lambda asked=asked: len(site.log) >= asked)
-            process.kill()
-            assert await process.wait() == -signal.SIGKILL
-        assert await (await started(killed)).wait() == 0, (killed / "log.txt").read_text()
-
-    assert contents(killed) == contents(whole)
-    assert sum(contents(whole)["all.jsonl"].values()) == 1 + 8 + 320 + 1 + 8
-    [run], [other] = Runs(killed).all(), Runs(whole).all()
-    counted = ("requested", "queued", "done", "items")
-    assert [run.info.counters[name] for name in counted] == [other.info.counters[name] for name in counted]

@@ -83,7 +83,7 @@ class Retry:
         if asked:
             self.clock.park(lane(request.url), self._now() + asked)
         if later is not None:
-            later.delay = max(later.delay, asked)
+            later.delay = max(later.delay, asked, min(error.again_in, self._max_wait))
             later.proxy = error.proxy
             later.status = error.status if isinstance(error, StatusError) else None
         return later

@@ -31,6 +31,10 @@ class RobotsUnreachable(NetworkError):
 
     reason = "robots.txt unreachable"
 
+    def __init__(self, message: str, *, request: Request, again_in: float) -> None:
+        super().__init__(message, request=request)
+        self.again_in = again_in  # until then the failure counts, and the site is not asked
+
 
 class RobotsTxt(Request):
     """The request for a robots.txt, and each hop of its redirects: what is not itself asked of robots.txt."""
@@ -78,7 +82,7 @@ class Robots:
         if rules is None or rules.until <= self._now():
             rules = await self._look_up(site, request)
         if rules.failure:
-            raise RobotsUnreachable(rules.failure, request=request)
+            raise RobotsUnreachable(rules.failure, request=request, again_in=rules.until - self._now())
         if rules.parser is not None and not rules.parser.can_fetch(url, self._agent):
             raise DropRequest("robots")
         return await call_next(request)
@@ -143,7 +147,8 @@ class Robots:
         if stale is not None and not stale.failure:
             return self._put(site, Rules(until, stale.parser))  # §2.4: while it is unreachable
         self._put(site, Rules(until, failure=f"{site}/robots.txt could not be fetched: {error}"))
-        raise RobotsUnreachable(self._rules[site].failure, request=request) from error
+        failure = self._rules[site].failure
+        raise RobotsUnreachable(failure, request=request, again_in=FAILED) from error
 
     def _put(self, site: str, rules: Rules) -> Rules:
         self._rules.pop(site, None)  # to the end of the dict: the newest

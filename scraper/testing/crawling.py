@@ -21,7 +21,9 @@ from scraper.runs import Run
 from scraper.settings import Layer, Settings, load, override_layer
 from scraper.spider import Spider, with_arguments
 
-NO_WAITING = Layer("scraper.testing", {"retry": {"wait": 0, "jitter": 0}})  # between two attempts
+NO_WAITING = Layer(
+    "scraper.testing", {"retry": {"wait": 0, "max_wait": 0, "jitter": 0}}
+)  # between two attempts
 
 Event = MutableMapping[str, Any]
 

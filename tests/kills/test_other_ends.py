@@ -13,7 +13,10 @@ from tests.kills.lives import until
 from tests.kills.maze import Maze
 from tests.kills.sizes import CALM, SMALL
 
-pytestmark = pytest.mark.timeout(180)  # a second or two a process, on a machine that has nothing else to do
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.timeout(180),
+]  # a second or two a process, on a machine that has nothing else to do
 
 ON_THE_WIRE = 8  # requests to one host
 SILENCE = 0.4  # seconds after which a request without an answer is given up

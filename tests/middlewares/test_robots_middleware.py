@@ -9,6 +9,7 @@ from protego import Protego
 from scraper.errors import ConnectionLost, DropRequest, StatusError, TooManyRedirects
 from scraper.middlewares import robots
 from scraper.middlewares.redirect import Redirect
+from scraper.middlewares.retry import Retry
 from scraper.middlewares.robots import Robots, RobotsTxt, RobotsUnreachable
 from scraper.request import Request
 from scraper.response import Response
@@ -353,3 +354,19 @@ async def test_settings_that_obey_robots_give_it_their_user_agent():
     assert layer is not None
     layer.fetch = a_site(b"User-agent: mybot\nDisallow: /\n")
     assert not await allowed(layer, "/")
+
+
+async def test_a_page_of_a_site_without_an_answer_comes_back_when_the_site_is_asked_again():
+    """Else its attempts were used up while one failure still counts."""
+    now = Time()
+    layer = a_robots(Web({TXT: ConnectionLost()}), now)
+    with pytest.raises(RobotsUnreachable) as first:
+        await layer(Request(SITE + "/a"), layer.fetch)
+    now.at += 10
+    with pytest.raises(RobotsUnreachable) as second:
+        await layer(Request(SITE + "/b"), layer.fetch)
+    assert (first.value.again_in, second.value.again_in) == (30.0, 20.0)
+    retry = Retry(attempts=3, statuses=(), wait=1, max_wait=25, jitter=0)
+    retry.clock = NotedClock()
+    later = retry._later(Request(SITE + "/a"), first.value)
+    assert later.delay == 25  # no longer than pauses may be

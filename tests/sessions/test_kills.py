@@ -6,8 +6,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from tests.sessions.club import Club
 from tests.sessions.conftest import MEMBERS, PATIENCE, ended
+
+pytestmark = pytest.mark.long
 
 SLOW = ("-s", "per_host=2", "-s", "retry.wait=0", "-s", "retry.jitter=0", "-s", "retry.attempts=20")
 ALL = sorted((f"/members/{name}/{number}", name) for name in ("anna", "bert") for number in range(40))
