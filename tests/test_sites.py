@@ -20,6 +20,9 @@ import pytest
 SITES = Path(__file__).parents[2] / "shared" / "sites"
 MOST_MEMORY = 200  # MB, at the crawl's peak
 SPIDER = """
+import resource
+from pathlib import Path
+
 from scraper import Request, Spider
 
 
@@ -34,6 +37,9 @@ class Site(Spider):
         if response.headers["Content-Type"].startswith("text/html"):
             yield {"url": response.url}
             yield from response.follow_all("a, area")
+
+    async def close(self, reason):
+        Path("peak").write_text(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))  # KiB
 """
 NGINX = """
 daemon off; master_process off; pid {work}/pid; error_log stderr; events {{ worker_connections 500; }}
