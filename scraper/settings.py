@@ -284,7 +284,7 @@ class FrontierSettings(Part):
     """
 
     kind: Literal["sqlite", "memory"] = "sqlite"
-    window: int = Field(20_000, ge=1)
+    window: int = Field(60_000, ge=1)
     commit_pages: int = Field(200, ge=1)
     page_in_memory: int = Field(10_000, ge=1)
     seed_low_water: int = Field(1_000, ge=1)
