@@ -14,7 +14,7 @@ from scraper.fingerprints import child_id, fingerprint
 from scraper.protocols import Admission, Child
 from scraper.proxy_addresses import has_credentials, shown
 from scraper.request import Request
-from scraper.urls import InvalidURL, canonical, lane, normalize
+from scraper.urls import InvalidURL, canonical, lane, normalize, redact
 
 log = structlog.get_logger()
 
@@ -91,7 +91,9 @@ class Intake:
     def _warn(self, problem: str, parent: Request | None) -> None:
         if not self._warned:  # once: a site full of bad links would fill the log, the counter has them all
             self._warned = True
-            log.warning("request dropped", problem=problem, found_on=parent.url if parent else "start()")
+            log.warning(
+                "request dropped", problem=problem, found_on=redact(parent.url) if parent else "start()"
+            )
 
 
 def _identity(request: Request, url: str, parent: Request | None, ordinal: int) -> bytes:
