@@ -20,20 +20,28 @@ ACCEPT_ENCODING = "gzip, deflate, br, zstd"  # what the door decodes
 class DefaultHeaders:
     """Adds User-Agent, Accept-Encoding and `headers` where the request has none of that name.
 
+    A request that shows itself as a browser stays as it is: the client sends that browser's headers. `browser`: the
+    client that does so for every request, by its settings; "": none.
     What `headers` names goes before `user_agent` and our Accept-Encoding. Names have no case. Raises
     SettingsError for a header that is a secret: these go to every site.
     """
 
-    def __init__(self, *, user_agent: str, headers: Mapping[str, str]) -> None:
+    def __init__(self, *, user_agent: str, headers: Mapping[str, str], browser: str = "") -> None:
         check_public(headers, "headers")
+        self._browser = browser
         ours = {"User-Agent": user_agent, "Accept-Encoding": ACCEPT_ENCODING}
         self._all = CIMultiDictProxy(CIMultiDict({**missing(headers, ours), **headers}))  # shared by requests
 
     @classmethod
     def from_settings(cls, settings: Settings, **options: Any) -> Self:
-        return cls(**{"user_agent": settings.user_agent, "headers": settings.headers, **options})
+        client = settings.client
+        browser = "" if isinstance(client, str) or not client.get("impersonate") else str(client.get("use"))
+        known = {"user_agent": settings.user_agent, "headers": settings.headers, "browser": browser}
+        return cls(**{**known, **options})
 
     async def __call__(self, request: Request, call_next: Handler) -> Response:
+        if request.impersonate or (self._browser and request.client in (None, self._browser)):
+            return await call_next(request)
         own = request.headers
         headers = {**missing(own, self._all), **own} if own else self._all
         return await call_next(request.replace(headers=headers))
