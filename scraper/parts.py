@@ -21,6 +21,10 @@ MIDDLEWARES = {
 }
 CLIENTS = {
     "aiohttp": "scraper.clients.aiohttp:AiohttpClient",
+    "httpx": "scraper.clients.httpx:HttpxClient",
+    "curl_cffi": "scraper.clients.curl_cffi:CurlClient",
+    "wreq": "scraper.clients.wreq:WreqClient",
+    "requests": "scraper.clients.requests:RequestsClient",
 }
 
 

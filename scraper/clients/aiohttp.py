@@ -1,4 +1,4 @@
-"""The aiohttp client: one shared session, and one for each SOCKS proxy in use."""
+"""The aiohttp client: one session for what goes directly, and one for each proxy in use."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ SOCKS_ERRORS = (
     | aiohttp_socks.ProxyConnectionError
     | aiohttp_socks.ProxyTimeoutError
     | python_socks.ProxyError
+    | asyncio.IncompleteReadError  # the proxy hung up in its handshake
 )
-ALIASES = {"socks5h": "socks5", "socks4a": "socks4"}  # the proxy looks names up in any case
+SOCKS4_UNKNOWN_USER = 0x5D
+ALIASES = {"socks5h": "socks5", "socks4a": "socks4"}  # as the library calls them
 
 
 class AiohttpIncoming:
@@ -75,7 +77,7 @@ class AiohttpClient:
         self._tls = tls
         self._loose = loose
         self._unverified = unverified
-        # by a SOCKS proxy's URL; "": directly, or through any HTTP proxy
+        # by a proxy's URL; "": directly
         self._pool: Pool[str, aiohttp.ClientSession] = Pool(self._new_session, aiohttp.ClientSession.close)
 
     @classmethod
@@ -97,7 +99,7 @@ class AiohttpClient:
         proxy = proxy_of(request)
         socks = proxy.startswith("socks")
         try:
-            kept = await self._pool.take(_plain_socks(proxy) if socks else "")
+            kept = await self._pool.take(proxy)
         except ValueError as error:
             raise translated(error, request) from error
         try:
@@ -115,20 +117,18 @@ class AiohttpClient:
             if isinstance(error, aiohttp.ClientError | OSError | ValueError | SOCKS_ERRORS):
                 raise translated(error, request) from error
             raise
-        incoming = AiohttpIncoming(reply, request, kept)
-        if reply.status == 407 and proxy:
-            await incoming.close()
-            raise errors.ProxyFailed("The proxy wants another user or password (407).", request=request)
-        return incoming
+        return AiohttpIncoming(reply, request, kept)
 
     def _is_loose(self, url: str) -> bool:
         return host(url) in self._unverified or lane(url) in self._unverified
 
-    def _new_session(self, socks_proxy: str) -> aiohttp.ClientSession:
+    def _new_session(self, proxy: str) -> aiohttp.ClientSession:
         options: dict[str, Any] = {"limit": 0, "ttl_dns_cache": 60}  # slots are counted at the gate
         connector: aiohttp.BaseConnector = (
-            aiohttp_socks.ProxyConnector.from_url(socks_proxy, **options)
-            if socks_proxy
+            aiohttp_socks.ProxyConnector.from_url(
+                _plain_socks(proxy), rdns=not proxy.startswith("socks4:"), **options
+            )
+            if proxy.startswith("socks")
             else aiohttp.TCPConnector(**options)
         )
         return aiohttp.ClientSession(
@@ -164,10 +164,13 @@ def _kind(error: BaseException) -> type[errors.FetchError]:
             return errors.ConnectTimeout
         case aiohttp.ServerTimeoutError():
             return errors.ReadTimeout
-        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+        case aiohttp.ClientHttpProxyError():
+            return errors.ProxyFailed if error.status == 407 else errors.ProxyRefused
+        case aiohttp.ClientProxyConnectionError():
             return errors.ProxyFailed
         case _ if isinstance(error, SOCKS_ERRORS):
-            return errors.ProxyFailed
+            answered = getattr(error, "error_code", None)  # None: it could not be asked
+            return errors.ProxyFailed if answered in (None, SOCKS4_UNKNOWN_USER) else errors.ProxyRefused
         case aiohttp.ClientConnectorDNSError():
             return errors.NameNotResolved
         case aiohttp.ClientSSLError() | ssl.SSLError():

@@ -30,7 +30,8 @@ async def listening(serve: Serve, *, tls: ssl.SSLContext | None = None) -> Async
             tasks.discard(task)
             writer.transport.abort()
 
-    server = await asyncio.start_server(connected, HOST, 0, ssl=tls)
+    patience = 0.1 if tls else None  # seconds for a goodbye that not every client says
+    server = await asyncio.start_server(connected, HOST, 0, ssl=tls, ssl_shutdown_timeout=patience)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -65,6 +66,51 @@ def full_port() -> Iterator[int]:
                 caller.close()
 
 
+@dataclass
+class Counted:
+    """A site that keeps its connections open and counts them, and keeps the heads of what it is asked."""
+
+    open: int = 0
+    heads: list[str] = field(default_factory=list)
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.open += 1
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                self.heads.append(head.decode())
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+                await writer.drain()
+        finally:
+            self.open -= 1
+            async with self.changed:
+                self.changed.notify_all()
+
+
+@dataclass
+class Handshake:
+    """TLS as far as its handshake; it says why it does not go on, which asyncio's servers keep to themselves."""
+
+    context: ssl.SSLContext
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = self.context.wrap_bio(received, sent, server_side=True)
+        while data := await reader.read(65_536):
+            received.write(data)
+            try:
+                tls.do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLError:
+                writer.write(sent.read())
+                break
+            writer.write(sent.read())
+        await writer.drain()
+        writer.write_eof()
+        await reader.read()
+
+
 async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Listens, and never says a word."""
     await asyncio.Event().wait()
@@ -73,7 +119,7 @@ async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 async def say_hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """One sound answer, then it hangs up."""
     await reader.readuntil(b"\r\n\r\n")
-    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+    writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello")
     await writer.drain()
 
 
@@ -150,6 +196,27 @@ class SocksProxy:
         return host, int.from_bytes(await reader.readexactly(2))
 
 
+@dataclass
+class Socks4Proxy:
+    """SOCKS4, and 4a with `names` (there is no RFC; OpenSSH's notes are what all follow)."""
+
+    names: bool = False
+    asked: list[tuple[str, str, int]] = field(default_factory=list)  # user, host, port
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readexactly(8)
+        user = await self._text(reader)
+        port, host = int.from_bytes(head[2:4], "big"), socket.inet_ntoa(head[4:8])
+        if self.names and host == "0.0.0.1":
+            host = await self._text(reader)
+        self.asked.append((user, host, port))
+        writer.write(bytes([0, 90, 0, 0, 0, 0, 0, 0]))
+        await joined((reader, writer), await asyncio.open_connection(host, port))
+
+    async def _text(self, reader: asyncio.StreamReader) -> str:
+        return (await reader.readuntil(b"\0"))[:-1].decode()
+
+
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -161,8 +228,8 @@ async def joined(one: Ends, other: Ends) -> None:
     finally:
         for way in ways:
             way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
         other[1].transport.abort()
+        await asyncio.gather(*ways, return_exceptions=True)
 
 
 async def _carry(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
