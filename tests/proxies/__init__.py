@@ -1,0 +1,1 @@
+"""Proxies: how they are written, what they answer, and real ones."""
