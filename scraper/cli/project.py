@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scraper.cli.scaffold import gen_spider, start_project
+from scraper.clients.choice import AUTO, reasons
 from scraper.project import Project
 from scraper.settings import flat
 from scraper.spider import argument_types
@@ -54,6 +55,9 @@ def settings(
     for key, value, origin in rows:
         table.add_row(key, orjson.dumps(value).decode(), origin, style="" if origin == "default" else "bold")
     Console().print(table)
+    if loaded.settings.client == AUTO:
+        for asked, why in reasons():
+            typer.echo(f'client = "auto": {asked} → {why}')
 
 
 def startproject(folder: Annotated[Path, typer.Argument(help="A new folder.")]) -> None:
