@@ -31,9 +31,9 @@ from multidict import CIMultiDict
 from pages import Pages, fields
 
 from scraper import Request, Response, Spider, log
-from scraper.cli.process import calm_the_collector
 from scraper.crawler import Crawler
-from scraper.job import Job
+from scraper.interpreter import calm_the_collector
+from scraper.order import Order
 from scraper.settings import load, override_layer
 from scraper.spider import with_arguments
 
@@ -101,8 +101,10 @@ async def wide(many: int, hosts: int, *settings: str, fetch: bool) -> dict[str, 
     with tempfile.TemporaryDirectory() as root:
         spider, site = with_arguments(Wide, {"many": many, "hosts": hosts}), Site()
         loaded = load([override_layer([*FAST, *settings])]).settings
-        job = Job(spider=spider, settings=loaded, root=Path(root), feeds=[f"{root}/out.jsonl"], client=site)
-        crawler = Crawler(job)
+        order = Order(
+            spider=spider, settings=loaded, root=Path(root), feeds=[f"{root}/out.jsonl"], client=site
+        )
+        crawler = Crawler(order)
         crawl = asyncio.create_task(crawler.run())
         while not ((now := crawler.progress()) and now.stats.counters["queued"] > many):  # noqa: ASYNC110  # nobody tells
             await asyncio.sleep(0.005)
@@ -126,7 +128,7 @@ async def crawl(port: int, pages: int, *settings: str) -> dict[str, float]:
         loaded = load([override_layer([*FAST, *settings])]).settings
         feed = str(Path(root) / "out.jsonl")
         spider = with_arguments(Pages, {"port": port, "pages": pages})
-        result = await Crawler(Job(spider=spider, settings=loaded, root=Path(root), feeds=[feed])).run()
+        result = await Crawler(Order(spider=spider, settings=loaded, root=Path(root), feeds=[feed])).run()
     return {"pages": result.counters["done"] / result.elapsed}
 
 

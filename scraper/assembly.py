@@ -24,9 +24,9 @@ from scraper.frontiers.sqlite import SqliteFrontier
 from scraper.gate import Gate
 from scraper.intake import Intake
 from scraper.item import REJECTED
-from scraper.job import Job
 from scraper.middlewares.retry import Retry
 from scraper.middlewares.sessions import Sessions
+from scraper.order import Order
 from scraper.parsing import Parser
 from scraper.parts import MIDDLEWARES, build_all, furnish
 from scraper.politeness import HostClock
@@ -83,20 +83,20 @@ class StateMemory:
 
 
 async def assemble(
-    job: Job, run: Run, runs: Runs, specs: Sequence[FeedSpec], stack: AsyncExitStack
+    order: Order, run: Run, runs: Runs, specs: Sequence[FeedSpec], stack: AsyncExitStack
 ) -> Machine:
     """Builds the machine of a crawl; `stack` closes it. Raises UsageError for what a person must put right."""
-    settings, spider, stats = job.settings, job.spider, Stats()
+    settings, spider, stats = order.settings, order.spider, Stats()
     clock = HostClock(_limits(settings))
     # whatever can be wrong with the parts is found before a file is touched
-    client: Client = job.client or Switchboard(settings)
+    client: Client = order.client or Switchboard(settings)
     middlewares = build_all(settings.middlewares, settings, MIDDLEWARES, "middlewares")
     pipelines = build_all(settings.pipelines, settings, {}, "pipelines")
     for part in (client, *middlewares, *pipelines):
         if hasattr(part, "__aenter__"):
             await stack.enter_async_context(part)
     feeds = Feeds(
-        _open_feeds(job, run, runs, specs), sync=settings.feeds.sync, can_rewrite=settings.feeds.keep_items
+        _open_feeds(order, run, runs, specs), sync=settings.feeds.sync, can_rewrite=settings.feeds.keep_items
     )
     stack.callback(feeds.close)
     frontier: Frontier = await stack.enter_async_context(_open_frontier(settings, run, clock))
@@ -108,7 +108,7 @@ async def assemble(
     feeds.append(begun.items, begun.lines)  # of a stage that the last life left behind
 
     gate = Gate(clock, slots=settings.concurrency, patience=settings.timeouts.pool)
-    door = Door(timeouts=settings.timeouts, max_body=settings.max_body, root=job.root)
+    door = Door(timeouts=settings.timeouts, max_body=settings.max_body, root=order.root)
     downloader = Downloader(middlewares, gate=gate, door=door, client=client)
     admit = _admission(spider, settings)
     for part in (*middlewares, *pipelines):
@@ -136,7 +136,7 @@ async def assemble(
         bell,
         memories=memories,
         pipelines=pipelines,
-        limits=PageLimits(pages=job.max_pages, items=job.max_items),
+        limits=PageLimits(pages=order.max_pages, items=order.max_items),
         counters=stats.counters,
         commit_pages=settings.frontier.commit_pages,
     )
@@ -192,14 +192,14 @@ def _open_frontier(settings: Settings, run: Run, clock: HostClock) -> MemoryFron
     )
 
 
-def _open_feeds(job: Job, run: Run, runs: Runs, specs: Sequence[FeedSpec]) -> list[Feed]:
+def _open_feeds(order: Order, run: Run, runs: Runs, specs: Sequence[FeedSpec]) -> list[Feed]:
     """The files of `-o`, claimed for this run, and the run's rejected.jsonl."""
     for spec in specs:
-        if spec.path is not None and job.resume:
+        if spec.path is not None and order.resume:
             runs.check_feed(spec.path, run)
         elif spec.path is not None:
             runs.claim_feed(spec.path, run)
-    feeds = [Feed(str(spec), make_sink(spec, append=job.append), spec.kind) for spec in specs]
+    feeds = [Feed(str(spec), make_sink(spec, append=order.append), spec.kind) for spec in specs]
     rejected = make_sink(FeedSpec(path=run.rejected), append=False, rejected=True)
     return [*feeds, Feed(REJECTED, rejected, REJECTED)]
 

@@ -14,7 +14,7 @@ import structlog
 from scraper.assembly import Machine, assemble
 from scraper.errors import FeedError, PipelineError, RunError, StorageError, UsageError
 from scraper.filesystems import network_filesystem
-from scraper.job import Job, Progress, Result
+from scraper.order import Order, Progress, Result
 from scraper.protocols import Batch
 from scraper.resuming import source_of
 from scraper.runs import Run, Runs, State
@@ -25,11 +25,11 @@ log = structlog.get_logger()
 
 
 class Crawler:
-    """`result = await Crawler(job).run()`"""
+    """`result = await Crawler(order).run()`"""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._runs = Runs(job.root)
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._runs = Runs(order.root)
         self._started = time.monotonic()
         self._machine: Machine | None = None
         self._run_id = ""
@@ -42,7 +42,7 @@ class Crawler:
         self.interruptions += 1
         if self._machine is not None:
             first = self.interruptions == 1
-            self._machine.engine.stop("interrupted", grace=self._job.settings.grace if first else 0.0)
+            self._machine.engine.stop("interrupted", grace=self._order.settings.grace if first else 0.0)
             if not first:
                 self._machine.committer.hurry()
 
@@ -65,21 +65,21 @@ class Crawler:
 
     async def run(self) -> Result:
         """Crawls to an end. Raises UsageError where it can't begin; whatever comes later is in the result."""
-        specs = [parse_feed(text) for text in self._job.feeds]
+        specs = [parse_feed(text) for text in self._order.feeds]
         for spec in specs:
             check_writable(spec)
         _check_distinct(specs)
         self._check_disk()
-        run = self._job.resume or self._new_run(specs)
+        run = self._order.resume or self._new_run(specs)
         self._run_id = run.info.id
         with (
             run.living(),
-            structlog.contextvars.bound_contextvars(run=run.info.id, spider=self._job.spider.name),
+            structlog.contextvars.bound_contextvars(run=run.info.id, spider=self._order.spider.name),
         ):
             try:
                 return await self._in(run, specs)
             except UsageError:
-                if self._machine is None and self._job.resume is None:
+                if self._machine is None and self._order.resume is None:
                     self._leave_no_trace(run)
                 raise
 
@@ -87,7 +87,7 @@ class Crawler:
         error: BaseException | None = None
         try:
             async with AsyncExitStack() as stack:
-                machine = self._machine = await assemble(self._job, run, self._runs, specs, stack)
+                machine = self._machine = await assemble(self._order, run, self._runs, specs, stack)
                 _note(run, "running", reason="", ended=None, waiting_until=None)
                 error = await self._crawl(machine)
                 if not isinstance(error, StorageError):
@@ -105,14 +105,14 @@ class Crawler:
 
     def _check_disk(self) -> None:
         """Raises RunError where the run's database can't be kept."""
-        if self._job.settings.frontier.kind == "memory":
+        if self._order.settings.frontier.kind == "memory":
             return
-        folder = self._job.resume.folder if self._job.resume else self._runs.folder
+        folder = self._order.resume.folder if self._order.resume else self._runs.folder
         where = network_filesystem(folder)
         if where:
             raise RunError(
                 f"{folder} is on a network file system ({where}), which a run's database is not safe on."
-                f" Make {self._job.root / '.scrape'} a link to a folder on a local disk, or keep nothing of the run:"
+                f" Make {self._order.root / '.scrape'} a link to a folder on a local disk, or keep nothing of the run:"
                 " -s frontier=memory."
             )
 
@@ -125,28 +125,28 @@ class Crawler:
             log.warning("the feeds are still claimed", error=str(error))
 
     def _new_run(self, specs: Sequence[FeedSpec]) -> Run:
-        job = self._job
-        secret = secret_arguments(type(job.spider))
+        order = self._order
+        secret = secret_arguments(type(order.spider))
         return self._runs.create(
-            job.spider.name,
-            run_id=job.run_id,
-            file=job.file,
-            source=source_of(type(job.spider)),
-            arguments={name: value for name, value in job.arguments.items() if name not in secret},
-            secrets=sorted(secret & job.arguments.keys()),
-            settings=job.settings.model_dump(mode="json", exclude={"auth", "proxies"}),
+            order.spider.name,
+            run_id=order.run_id,
+            file=order.file,
+            source=source_of(type(order.spider)),
+            arguments={name: value for name, value in order.arguments.items() if name not in secret},
+            secrets=sorted(secret & order.arguments.keys()),
+            settings=order.settings.model_dump(mode="json", exclude={"auth", "proxies"}),
             feeds=[str(spec) for spec in specs],
-            append=job.append,
+            append=order.append,
         )
 
     async def _crawl(self, machine: Machine) -> BaseException | None:
         """From the spider's open() to its close(); the error that ended it early, or None."""
         error: BaseException | None = None
-        engine, spider, timer = machine.engine, self._job.spider, None
+        engine, spider, timer = machine.engine, self._order.spider, None
         try:
             await spider.open()
-            if self._job.max_time:
-                timer = asyncio.get_running_loop().call_later(self._job.max_time, engine.stop, "max_time")
+            if self._order.max_time:
+                timer = asyncio.get_running_loop().call_later(self._order.max_time, engine.stop, "max_time")
             if self.interruptions:
                 engine.stop("interrupted")
             await engine.run()
@@ -163,9 +163,9 @@ class Crawler:
 
     async def _close_spider(self, reason: str) -> None:
         try:
-            await self._job.spider.close(reason)
+            await self._order.spider.close(reason)
         except Exception:  # the user's code, after the last page: nothing is lost by it
-            log.exception("close() raised", spider=self._job.spider.name)
+            log.exception("close() raised", spider=self._order.spider.name)
 
     async def _last_commit(self, machine: Machine, error: BaseException | None) -> BaseException | None:
         """After a crash without what the parts remember: `state` may know of seeds that were not committed."""
@@ -215,7 +215,7 @@ class Crawler:
     def _exit_code(self, state: State, machine: Machine) -> int:
         if state == "interrupted":
             return 130
-        too_many = machine.stats.failed_share > self._job.settings.max_failed
+        too_many = machine.stats.failed_share > self._order.settings.max_failed
         return 1 if state == "crashed" or machine.seeder.failed or too_many else 0
 
 

@@ -15,7 +15,7 @@ import pytest
 from scraper import DropItem, Item, Request, Response, Retry, Spider, StopCrawl
 from scraper.crawler import Crawler
 from scraper.errors import FetchError, RunError, StatusError
-from scraper.job import Job, Result
+from scraper.order import Order, Result
 from scraper.runs import Run, Runs
 from scraper.settings import Layer, load, override_layer
 from scraper.stats import add_up
@@ -80,9 +80,9 @@ def check_sums(result: Result, left: int = 0) -> None:
     assert counters["retried"] == add_up(counters, "retried")
 
 
-def a_job(spider: Spider, root: Path, *settings: str, **more: Any) -> Job:
+def an_order(spider: Spider, root: Path, *settings: str, **more: Any) -> Order:
     custom = Layer("custom", spider.custom_settings)
-    return Job(
+    return Order(
         spider=spider,
         settings=load([custom, override_layer([NO_ROBOTS, *AT_ONCE, *settings])]).settings,
         root=root,
@@ -815,8 +815,8 @@ class BrokenBatches(Pipes):
 
 async def test_a_batch_that_fails_can_be_interrupted_and_comes_again(tmp_path: Path):
     BrokenBatches.tried = asyncio.Event()
-    job = a_job(Titles(), tmp_path, f'pipelines=["{__name__}:BrokenBatches"]', client=a_shop(3))
-    crawler = Crawler(job)
+    order = an_order(Titles(), tmp_path, f'pipelines=["{__name__}:BrokenBatches"]', client=a_shop(3))
+    crawler = Crawler(order)
     running = asyncio.create_task(crawler.run())
     await BrokenBatches.tried.wait()
     crawler.interrupt()
@@ -1084,8 +1084,8 @@ async def test_an_interrupted_crawl_goes_on_and_brings_every_item_once(tmp_path:
     feed, settings = tmp_path / "all.jsonl", ["concurrency=2", "per_host=2"]
     resume, states, exits = None, [], []
     while "finished" not in states:
-        job = a_job(Titles(), tmp_path, *settings, client=client, feeds=[str(feed)], resume=resume)
-        client.crawler = Crawler(job)
+        order = an_order(Titles(), tmp_path, *settings, client=client, feeds=[str(feed)], resume=resume)
+        client.crawler = Crawler(order)
         result = await client.crawler.run()
         check_sums(result, waiting(result))
         states.append(result.state)
@@ -1103,7 +1103,7 @@ async def test_an_interrupted_crawl_goes_on_and_brings_every_item_once(tmp_path:
 
 async def test_a_crawl_that_is_interrupted_before_it_begins_does_nothing(tmp_path: Path):
     client = a_shop(3)
-    crawler = Crawler(a_job(Titles(), tmp_path, client=client))
+    crawler = Crawler(an_order(Titles(), tmp_path, client=client))
     crawler.interrupt()
     result = await crawler.run()
     assert (result.state, result.exit_code, client.urls) == ("interrupted", 130, [])
@@ -1116,7 +1116,7 @@ async def test_two_processes_do_not_work_on_one_run(tmp_path: Path):
         async def parse(self, response: Response):
             [run] = Runs(tmp_path).all()
             with pytest.raises(RunError, match="is being worked on by another process"):
-                await Crawler(a_job(Titles(), tmp_path, client=a_shop(), resume=run)).run()
+                await Crawler(an_order(Titles(), tmp_path, client=a_shop(), resume=run)).run()
 
     done = await crawl(Twice, client=a_shop(), root=tmp_path)
     assert done.failed == {}

@@ -10,7 +10,7 @@ import pytest
 
 from scraper import Request, Response, Spider, StopCrawl
 from scraper.crawler import Crawler
-from scraper.job import Job
+from scraper.order import Order
 from scraper.settings import load, override_layer
 from scraper.testing import FakeClient, Page, crawl
 
@@ -297,8 +297,10 @@ async def test_what_is_in_flight_may_end_after_one_interrupt_but_not_after_two(
         return Page(body="page")
 
     settings = load([override_layer(["obey_robots=false", "seats=2", "grace=30"])]).settings
-    job = Job(spider=Numbers(), settings=settings, root=tmp_path, client=FakeClient(a_site(page)), feeds=[])
-    crawler = Crawler(job)
+    order = Order(
+        spider=Numbers(), settings=settings, root=tmp_path, client=FakeClient(a_site(page)), feeds=[]
+    )
+    crawler = Crawler(order)
     running = asyncio.create_task(crawler.run())
     await both.wait()  # two are in flight
     for _ in range(presses):

@@ -17,14 +17,15 @@ FLOORS = [
     "claims request settings",
     "admission item response runs tls",
     "protocols spider",
-    "clients frontiers job middlewares politeness saving sinks spiders",  # parts
+    "clients frontiers middlewares order politeness saving sinks spiders",  # parts
     "checking feeds gate intake judging parsing parts resuming scheduler standing",  # the machine, up to the engine
     "committing door exporting pruning",
     "downloader seeding switchboard",
     "visiting",
     "engine",
     "assembly",
-    "bench crawler project",  # doors
+    "bench crawler interpreter project",  # doors
+    "ordering",
     "cli demo testing",
     "__init__ __main__",
 ]

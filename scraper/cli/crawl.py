@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import structlog
 import typer
@@ -15,13 +15,11 @@ from scraper.cli import process
 from scraper.cli.found import begins, find
 from scraper.cli.report import summary, summary_event
 from scraper.errors import ArgumentError, RunError
-from scraper.job import Job, Result
+from scraper.order import Order, Result
+from scraper.ordering import check_fits, new_order, resumed_order
 from scraper.project import Project, spider_in_file
-from scraper.resuming import arguments_of, check_feeds, check_spider, check_version
-from scraper.runs import Run, Runs, check_changes
-from scraper.settings import Layer, duration, override_layer
-from scraper.sinks.choose import parse_feed
-from scraper.spider import Spider, with_arguments
+from scraper.runs import Run, Runs
+from scraper.settings import duration
 
 Output = Annotated[
     list[str] | None,
@@ -70,15 +68,13 @@ def crawl(
 ) -> None:
     """Crawl with a spider of this project."""
     project = Project.find()
-    limits = _limits(max_pages, max_items, max_time)
-    settings = [*(setting or []), *([f"log={log}"] if log else [])]
+    told = _told(output, append, argument, setting, log) | _limits(max_pages, max_items, max_time)
     if resume:
         found = find(run, Runs(project.root)) if run else Runs(project.root).latest_resumable(name)
         if found.info.spider != name:
             raise RunError(f"Run {found.info.id} is one of spider {found.info.spider!r}, not of {name!r}.")
-        _finish(_resumed(project, found, settings, limits, _pairs(argument), output or [], append=append))
-    spider = project.spider(name)
-    _finish(_new(project, spider, output, append, argument, settings, run, limits))
+        _resume(project, found, told)
+    _finish(new_order(project, project.spider(name), run_id=run, **told))
 
 
 def run_file(
@@ -96,10 +92,9 @@ def run_file(
     """Crawl with the spider in a single file; it needs no project."""
     project = Project.around(file)
     project.on_path()
-    settings = [*(setting or []), *([f"log={log}"] if log else [])]
-    limits = _limits(max_pages, max_items, max_time)
-    job = _new(project, spider_in_file(file), output, append, argument, settings, run, limits)
-    _finish(replace(job, file=str(file.absolute())))
+    told = _told(output, append, argument, setting, log) | _limits(max_pages, max_items, max_time)
+    order = new_order(project, spider_in_file(file), run_id=run, **told)
+    _finish(replace(order, file=str(file.absolute())))
 
 
 def resume(
@@ -119,10 +114,8 @@ def resume(
     """Go on with a run that was interrupted, stopped, killed, or is waiting."""
     project = Project.with_runs()
     runs = Runs(project.root)
-    settings = [*(setting or []), *([f"log={log}"] if log else [])]
-    found = find(run, runs) if run else runs.latest_resumable()
-    limits = _limits(max_pages, max_items, max_time)
-    _finish(_resumed(project, found, settings, limits, _pairs(argument), output or [], append=append))
+    told = _told(output, append, argument, setting, log) | _limits(max_pages, max_items, max_time)
+    _resume(project, find(run, runs) if run else runs.latest_resumable(), told)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -131,73 +124,23 @@ def add_to(app: typer.Typer) -> None:
     app.command()(resume)
 
 
-# ── from what was typed to a job ─────────────────────────────────────────────────────────────────────────
+# ── what was typed ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _new(
-    project: Project,
-    spider: type[Spider],
+def _told(
     output: list[str] | None,
     append: bool,
     argument: list[str] | None,
-    settings: list[str],
-    run: str | None,
-    limits: dict[str, Any],
-) -> Job:
-    given = _pairs(argument)
-    loaded = project.settings(spider, settings)
-    return Job(
-        spider=with_arguments(spider, given),
-        settings=loaded.settings,
-        root=project.root,
-        arguments=given,
-        feeds=[*loaded.settings.feeds.files, *(output or [])],
-        append=append or loaded.settings.feeds.append,
-        run_id=run,
-        **limits,
-    )
-
-
-def _resumed(
-    project: Project,
-    run: Run,
-    settings: list[str],
-    limits: dict[str, Any],
-    arguments: dict[str, str],
-    output: list[str],
-    *,
-    append: bool,
-) -> Job:
-    """With the run's own arguments, files and settings; what was typed again may not say otherwise."""
-    info = run.info
-    if not info.resumable:
-        raise RunError(f"Run {info.id} is {info.state}: there is nothing to resume.")
-    check_changes(override_layer(settings).values)
-    told = arguments_of(run, arguments)
-    check_feeds(run, [str(parse_feed(text)) for text in output], append=append)
-    spider = spider_of(project, run)
-    loaded = project.settings(spider, settings, stored=Layer(f"run {info.id}", info.settings))
-    made = with_arguments(spider, told)
-    process.configure(loaded.settings)
-    check_version(run)
-    check_spider(run, spider)
-    return Job(
-        spider=made,
-        settings=loaded.settings,
-        root=project.root,
-        arguments=told,
-        feeds=info.feeds,
-        append=info.append,
-        file=info.file,
-        resume=run,
-        **limits,
-    )
-
-
-def spider_of(project: Project, run: Run) -> type[Spider]:
-    """The class of the run's spider as it is now. Raises ProjectError."""
-    project.on_path()
-    return spider_in_file(Path(run.info.file)) if run.info.file else project.spider(run.info.spider)
+    setting: list[str] | None,
+    log: str | None,
+) -> dict[str, Any]:
+    """As `new_order` and `resumed_order` take it."""
+    return {
+        "arguments": _pairs(argument),
+        "overrides": [*(setting or []), *([f"log={log}"] if log else [])],
+        "feeds": output or [],
+        "append": append,
+    }
 
 
 def _limits(pages: int, items: int, time: str) -> dict[str, Any]:
@@ -217,16 +160,23 @@ def _pairs(texts: list[str] | None) -> dict[str, str]:
     return pairs
 
 
-def _finish(job: Job) -> None:
+def _resume(project: Project, run: Run, told: dict[str, Any]) -> NoReturn:
+    order = resumed_order(project, run, **told)
+    process.configure(order.settings)
+    check_fits(order)
+    _finish(order)
+
+
+def _finish(order: Order) -> NoReturn:
     """Crawls, says how it ended, and exits with the code that says the same."""
     console = Console(stderr=True)
-    result = process.run(job, console=console)
-    _tell(result, job, console)
+    result = process.run(order, console=console)
+    _tell(result, order, console)
     sys.exit(result.exit_code)
 
 
-def _tell(result: Result, job: Job, console: Console) -> None:
-    if console.is_terminal and job.settings.log == "text":
-        console.print(summary(result, feeds=list(job.feeds)))
+def _tell(result: Result, order: Order, console: Console) -> None:
+    if console.is_terminal and order.settings.log == "text":
+        console.print(summary(result, feeds=list(order.feeds)))
     else:
         structlog.get_logger().info("crawl ended", **summary_event(result))

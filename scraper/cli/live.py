@@ -17,7 +17,7 @@ from scraper import stats
 from scraper.cli.above import Above
 from scraper.cli.figures import count, printable, reasons, size, time_span
 from scraper.cli.pace import Limits, Pace
-from scraper.job import Progress
+from scraper.order import Progress
 from scraper.stats import HostLine
 
 log = structlog.get_logger()

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from scraper import stats
-from scraper.job import Progress
+from scraper.order import Progress
 from scraper.stats import Rate, add_up
 
 SHOWN, FORETOLD = 10.0, 15.0  # seconds: of the rate that is shown, and of those that foretell
 
 
 class Limits(Protocol):
-    """Where a crawl ends of itself; 0 = nowhere. A `Job` is one."""
+    """Where a crawl ends of itself; 0 = nowhere. An `Order` is one."""
 
     @property
     def max_pages(self) -> int: ...

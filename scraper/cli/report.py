@@ -12,7 +12,7 @@ from rich.text import Text
 
 from scraper import stats
 from scraper.cli.figures import count, nearby, printable, reasons, size, time_span, top_reasons
-from scraper.job import Result
+from scraper.order import Result
 from scraper.stats import add_up
 
 COLOURS = {"finished": "green", "crashed": "red"}  # the other states are yellow: there is something to do

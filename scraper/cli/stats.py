@@ -12,7 +12,7 @@ from scraper.cli import report
 from scraper.cli.as_json import AsJson, print_json
 from scraper.cli.figures import count, size, time_span, when
 from scraper.cli.found import RunOrLatest, find, project_runs
-from scraper.job import Result
+from scraper.order import Result
 from scraper.standing import Standing, standing
 from scraper.stats import BYTES
 

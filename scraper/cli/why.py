@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.text import Text
 
 from scraper.cli.as_json import AsJson, print_json
-from scraper.cli.crawl import spider_of
 from scraper.cli.figures import count, printable, when
 from scraper.cli.found import RunName, find_on_disk, project_runs
 from scraper.errors import UsageError
 from scraper.frontiers.archive import Archive, reading
 from scraper.frontiers.lineage import Ancestor, Attempt, Lineage, Trace
 from scraper.judging import Judge, Judgement
+from scraper.ordering import spider_of
 from scraper.project import Project
 from scraper.runs import Run
 from scraper.settings import Layer, load

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from scraper import stats
 from scraper.crawler import Crawler
-from scraper.job import Job, Result
+from scraper.order import Order, Result
 from scraper.protocols import Client
 from scraper.request import Request
 from scraper.runs import Run
@@ -29,7 +29,7 @@ Event = MutableMapping[str, Any]
 
 
 class Options(TypedDict, total=False):
-    """What else a Job takes. `max_time` in seconds; 0 = no limit."""
+    """What else an Order takes. `max_time` in seconds; 0 = no limit."""
 
     arguments: Mapping[str, Any]
     append: bool
@@ -99,7 +99,7 @@ async def crawl(
     made = spider if isinstance(spider, Spider) else with_arguments(spider, options.get("arguments", {}))
     with tempfile.TemporaryDirectory() as folder, _captured(show=show_log) as events:
         seen = Path(folder) / "items.jsonl"
-        job = Job(
+        order = Order(
             spider=made,
             settings=_settings(made, settings),
             root=root,
@@ -107,7 +107,7 @@ async def crawl(
             client=client,
             **options,
         )
-        result = await Crawler(job).run()
+        result = await Crawler(order).run()
         items = _lines(seen)
     asked = list(getattr(client, "requests", ()))
     return Crawl(result, items, _lines(result.folder / "rejected.jsonl"), asked, events)

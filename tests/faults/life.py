@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scraper.crawler import Crawler
 from scraper.frontiers import checkpoints
-from scraper.job import Job
+from scraper.order import Order
 from scraper.runs import Runs
 from scraper.settings import load, override_layer
 from scraper.sinks.choose import FORMATS
@@ -35,8 +35,8 @@ def live(
     `fault`: the step at which the process kills itself. `notes`: a file for the steps it has made. `diary`: one
     for what it has synced.
     """
-    job = a_job(Path(root), url)
-    if job.resume and not job.resume.info.resumable:
+    order = an_order(Path(root), url)
+    if order.resume and not order.resume.info.resumable:
         return 0
     if diary:
         Diary(Path(diary)).keep()
@@ -44,18 +44,18 @@ def live(
     steps.watch()
     checkpoints.EVERY = 0.01
     begun = time.perf_counter()
-    result = asyncio.run(Crawler(job).run())
+    result = asyncio.run(Crawler(order).run())
     if notes:
         Path(notes).write_text(steps.told(seconds=time.perf_counter() - begun))
     return 0 if result.state == "finished" else 1
 
 
-def a_job(root: Path, url: str, *more: str) -> Job:
+def an_order(root: Path, url: str, *more: str) -> Order:
     """Of a new run, or of the one that is there."""
     there = (root / ".scrape" / "runs" / RUN).exists()
     spider = Buyer()
     spider.url = url
-    return Job(
+    return Order(
         spider=spider,
         settings=load([override_layer([*SETTINGS, *more])]).settings,
         root=root,

@@ -13,7 +13,7 @@ import pytest
 from scraper.crawler import Crawler
 from scraper.runs import Run
 from scraper.sinks import append_file
-from tests.faults.life import RUN, a_job
+from tests.faults.life import RUN, an_order
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
@@ -80,10 +80,10 @@ def order(monkeypatch) -> Order:
 
 
 async def crawled(root: Path, url: str, **limits: Any) -> str:
-    job = a_job(root, url, "feeds.sync=0")
+    order = an_order(root, url, "feeds.sync=0")
     for name, value in limits.items():
-        object.__setattr__(job, name, value)
-    return (await Crawler(job).run()).state
+        object.__setattr__(order, name, value)
+    return (await Crawler(order).run()).state
 
 
 def file_of(feed: str, root: Path) -> Path:

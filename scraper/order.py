@@ -1,4 +1,4 @@
-"""Job: what to crawl; and how a crawl stands and ends, for whoever asked for it."""
+"""Order: what to crawl; and how a crawl stands and ends, for whoever asked for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scraper.stats import Stats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Order:
     """`max_time`: seconds; 0 = no limit. `resume`: a run to go on with. `client`: instead of the settings' own."""
 
     spider: Spider
