@@ -75,6 +75,14 @@ class RunError(UsageError):
     pass
 
 
+class JobError(UsageError):
+    """A job is in no state for what is asked of it."""
+
+
+class NoSuchJob(JobError):
+    """No job has this id."""
+
+
 class MissingExtra(UsageError):
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs an optional library: run `pip install 'scrapeloom[{extra}]'`.")

@@ -8,13 +8,14 @@ return None where the settings leave it nothing to do.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from multidict import CIMultiDict
 
 from scraper.item import Record, Source
+from scraper.job_spec import JobSpec
 from scraper.request import Request
 from scraper.response import Response
 
@@ -289,3 +290,71 @@ class Memory(Protocol):
 
 
 Ending = Literal["finished", "waiting", "stopped", "interrupted", "crashed"]
+
+
+# ── jobs ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+JobState = Literal["queued", "running", "finished", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One crawl that a worker is asked for. Times are Unix seconds.
+
+    `due`: not before. `run`: the run it points to, once it has begun. `deaths`: how often its process died.
+    `series`: the id of the first job of its schedule; "" for a job that does not repeat. `cancelling`: it runs, and
+    should stop.
+    """
+
+    id: str
+    spec: JobSpec
+    state: JobState
+    created: float
+    due: float
+    series: str = ""
+    run: str = ""
+    reason: str = ""
+    started: float | None = None
+    ended: float | None = None
+    deaths: int = 0
+    worker: str = ""
+    cancelling: bool = False
+
+
+class JobStore(Protocol):
+    """Jobs that outlive every process. A job is leased to one worker at a time; who does not renew in time loses it.
+
+    Methods are transactions that take milliseconds. They raise StorageError, NoSuchJob for an id that is none, and
+    JobError for what can't be done.
+    """
+
+    def add(self, spec: JobSpec) -> Job: ...
+    def get(self, job_id: str) -> Job: ...
+    def list(
+        self, *, states: Collection[JobState] = (), spider: str = "", limit: int = 100, before: str = ""
+    ) -> Sequence[Job]:
+        """Newest first; `before`: the id of the last one that has been seen."""
+
+    def counts(self) -> Mapping[JobState, int]: ...
+    def claim(self, worker: str) -> Job | None:
+        """The next one that is due, leased: running, or queued by priority, due time and age."""
+
+    def renew(self, worker: str) -> Sequence[Job]:
+        """Prolongs all leases of this worker; the jobs it still has."""
+
+    def begun(self, job_id: str, worker: str, run: str) -> None:
+        """It points to this run from now on."""
+
+    def end(self, job_id: str, worker: str, state: JobState, reason: str) -> Job:
+        """Finished, failed, cancelled; the next one of its series is queued with it."""
+
+    def give_back(self, job_id: str, worker: str, *, due: float = 0.0, died: str = "") -> Job:
+        """Queued again, to be resumed. `died`: how its process died, which counts: one too many and it has failed."""
+
+    def cancel(self, job_id: str) -> Job:
+        """Ends a queued one, and with it its series; asks a running one to stop."""
+
+    def retry(self, job_id: str) -> Job:
+        """Queues one again that has failed or was cancelled: it goes on with its run where that can be."""
+
+    def close(self) -> None: ...

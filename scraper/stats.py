@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -58,6 +59,20 @@ class HostLine:
     seconds: float = 0.0  # summed over its responses
 
 
+class Latency:
+    """A histogram of seconds from a request to its whole response."""
+
+    BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)  # upper, inclusive
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(self.BOUNDS) + 1)  # the last: above all bounds
+        self.sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self.counts[bisect_left(self.BOUNDS, seconds)] += 1
+        self.sum += seconds
+
+
 @dataclass(slots=True)
 class Stats:
     """`counters` are committed facts; `hosts` is a view of this process, of at most `host_limit` hosts."""
@@ -65,6 +80,7 @@ class Stats:
     counters: Counter[str] = field(default_factory=Counter)
     hosts: dict[str, HostLine] = field(default_factory=dict)
     host_limit: int = 1000
+    latency: Latency = field(default_factory=Latency)
 
     def host(self, name: str) -> HostLine:
         line = self.hosts.get(name)

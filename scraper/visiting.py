@@ -122,6 +122,7 @@ class Visitor:
         line.done += 1
         line.bytes += response.wire_bytes
         line.seconds += response.elapsed
+        self._stats.latency.observe(response.elapsed)
         self._check(response, request)
         return response
 

@@ -14,10 +14,11 @@ FLOORS = [
     "bell credentials decoding durable encoding errors filesystems fingerprints lock log multipart selectors",
     "stats urls version",
     "proxy_addresses proxy_patterns",
-    "claims request settings",
+    "claims request schedules settings",
+    "job_spec",
     "admission item response runs tls",
     "protocols spider",
-    "clients frontiers middlewares order politeness saving sinks spiders",  # parts
+    "clients frontiers jobs middlewares order politeness saving sinks spiders",  # parts
     "checking feeds gate intake judging parsing parts resuming scheduler standing",  # the machine, up to the engine
     "committing door exporting pruning",
     "downloader seeding switchboard",
@@ -26,6 +27,7 @@ FLOORS = [
     "assembly",
     "bench crawler interpreter project",  # doors
     "ordering",
+    "worker",
     "cli demo testing",
     "__init__ __main__",
 ]
