@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from scraper import decoding
 from scraper.errors import BodyTooLarge, BodyUndecodable, InvalidRequest, ReadTimeout, TotalTimeout
+from scraper.patience import Patience, Wait
 from scraper.protocols import Client, Incoming
 from scraper.request import Request
 from scraper.response import Response
@@ -30,12 +32,15 @@ class Door:
         self._max_body = max_body
         self._root = root
         self._saving: set[Path] = set()
+        self._patience = Patience(timeouts.read)
 
-    async def fetch(self, client: Client, request: Request) -> Response:
+    def fetch(self, client: Client, request: Request) -> Coroutine[Any, Any, Response]:
         """One exchange. Raises FetchError; StorageError where a file can't be written."""
         if request.save_to is None:
-            return await self._exchange(client, request, None)
-        path = self._root / request.save_to
+            return self._exchange(client, request, None)
+        return self._save(client, request, self._root / request.save_to)
+
+    async def _save(self, client: Client, request: Request, path: Path) -> Response:
         if path in self._saving:
             raise InvalidRequest(f"Another request is saving to '{path}' now.", request=request)
         self._saving.add(path)
@@ -50,19 +55,19 @@ class Door:
         patience = request.timeout
         if patience is None:
             patience = math.inf if download else self._timeouts.total
-        silence = self._timeouts.read
+        silence, deadline = self._timeouts.read, started + patience
         # until the headers are here a silence can't be told from connecting, which the client times itself
-        timer = asyncio.timeout_at(min(started + patience, started + self._timeouts.connect + silence))
+        wait = self._patience.until(min(deadline, started + self._timeouts.connect + silence))
         try:
-            async with timer:
+            with wait:
                 incoming = await client.open(download.asking() if download else request)
                 try:
-                    return await self._read(incoming, request, download, timer, started, patience)
+                    return await self._read(incoming, request, download, wait, started, deadline)
                 finally:
                     await incoming.close()
         except TimeoutError as error:
             # by the deadline that was set, not by the clock: timers may ring a millisecond early
-            if (timer.when() or 0.0) >= started + patience:
+            if wait.until >= deadline:
                 raise TotalTimeout(f"Not whole after {patience:g} s.", request=request) from error
             raise ReadTimeout(f"Nothing came for {silence:g} s.", request=request) from error
 
@@ -71,29 +76,33 @@ class Door:
         incoming: Incoming,
         request: Request,
         download: Download | None,
-        timer: asyncio.Timeout,
+        wait: Wait,
         started: float,
-        patience: float,
+        deadline: float,
     ) -> Response:
-        loop = asyncio.get_running_loop()
-        deadline = started + patience
+        now, silence = asyncio.get_running_loop().time, self._timeouts.read
         saving = await download.begin(incoming) if download and download.wants(incoming) else None
-        reader = Body(incoming, request, request.max_body or (math.inf if saving else self._max_body))
+        body = Body(incoming, request, request.max_body or (math.inf if saving else self._max_body))
         saved = None
         parts: list[bytes] = []
+        chunks = incoming.chunks()
         try:
-            async with aclosing(reader.decoded()) as steps:  # type: ignore[type-var]  # an async generator
-                timer.reschedule(min(deadline, loop.time() + self._timeouts.read))
-                async for step in steps:
-                    if saving is None:
-                        parts.append(step)
-                    else:
-                        await saving.write(step)
-                    timer.reschedule(min(deadline, loop.time() + self._timeouts.read))
+            wait.until = min(deadline, now() + silence)
+            async for chunk in chunks:
+                wait.until = min(deadline, now() + silence)
+                if saving is None:
+                    parts += body.decoded(chunk)
+                    continue
+                for step in body.decoded(chunk):
+                    await saving.write(step)
+                    wait.until = min(deadline, now() + silence)
+            body.end()
             if saving is not None:
-                timer.reschedule(None)  # all of it has come: what is left is the disk's time
+                wait.until = math.inf  # all of it has come: what is left is the disk's time
                 saved = await saving.finish()
         finally:
+            if hasattr(chunks, "aclose"):
+                await chunks.aclose()
             if saving is not None:
                 await saving.close()
         return Response(
@@ -102,43 +111,56 @@ class Door:
             incoming.headers,
             parts[0] if len(parts) == 1 else b"".join(parts),
             request,
-            wire_bytes=reader.wire_bytes,
-            elapsed=loop.time() - started,
+            wire_bytes=body.wire_bytes,
+            elapsed=now() - started,
             saved=saved,
         )
 
 
 class Body:
-    """An incoming body, decoded step by step and held to a limit of bytes."""
+    """An incoming body, decoded step by step and held to a limit of bytes. Raises BodyUndecodable, BodyTooLarge."""
 
     def __init__(self, incoming: Incoming, request: Request, limit: float) -> None:
         self._incoming = incoming
         self._request = request
         self._limit = limit
+        self._size = 0
         self.wire_bytes = 0
+        codings = incoming.headers.getall("Content-Encoding", ())
+        self._chain = self._decoders(codings) if codings else []
 
-    async def decoded(self) -> AsyncIterator[bytes]:
+    def decoded(self, chunk: bytes) -> Iterable[bytes]:
+        self.wire_bytes += len(chunk)
+        if self.wire_bytes > self._limit:
+            raise self._too_large("on the wire")
+        return self._steps(chunk) if self._chain else (chunk,)
+
+    def _steps(self, chunk: bytes) -> Iterator[bytes]:
+        with self._in_words():
+            for step in decoding.feed(self._chain, chunk):
+                self._size += len(step)
+                if self._size > self._limit:
+                    raise self._too_large("decoded")
+                yield step
+
+    def end(self) -> None:
+        if self._chain:
+            with self._in_words():
+                for decoder in self._chain:
+                    decoder.end()
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
         try:
-            chain = self._decoders()
-            size = 0
-            async for chunk in self._incoming.chunks():
-                self.wire_bytes += len(chunk)
-                self._check(self.wire_bytes, "on the wire")
-                for step in decoding.feed(chain, chunk):
-                    size += len(step)
-                    self._check(size, "decoded")
-                    yield step
-            for decoder in chain:
-                decoder.end()
+            yield
         except decoding.Undecodable as error:
             raise BodyUndecodable(f"The body can't be decoded: {error}.", request=self._request) from error
 
-    def _decoders(self) -> list[decoding.Decoder]:
-        codings = self._incoming.headers.getall("Content-Encoding", None)
-        if codings is None or self._request.method == "HEAD" or self._incoming.status in BODILESS:
+    def _decoders(self, codings: Sequence[str]) -> list[decoding.Decoder]:
+        if self._request.method == "HEAD" or self._incoming.status in BODILESS:
             return []
-        return decoding.decoders(", ".join(codings))
+        with self._in_words():
+            return decoding.decoders(", ".join(codings))
 
-    def _check(self, size: int, where: str) -> None:
-        if size > self._limit:
-            raise BodyTooLarge(f"The body has more than {self._limit} bytes {where}.", request=self._request)
+    def _too_large(self, where: str) -> BodyTooLarge:
+        return BodyTooLarge(f"The body has more than {self._limit} bytes {where}.", request=self._request)

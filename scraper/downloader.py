@@ -30,8 +30,13 @@ class Downloader:
         )
 
     async def _on_the_wire(self, request: Request) -> Response:
-        async with self._gate.turn(lane(request.url)):
+        place = lane(request.url)
+        if not self._gate.enter_at_once(place):
+            await self._gate.enter(place)
+        try:
             return await self._door.fetch(self._client, request)
+        finally:
+            self._gate.leave(place)
 
     async def fetch_now(self, request: Request) -> Response:
         """For `self.fetch` and robots.txt: waits between attempts instead of deferring. Raises FetchError."""
@@ -61,7 +66,7 @@ def chain(middlewares: Sequence[Middleware], innermost: Handler) -> Handler:
     """The middlewares around the innermost handler; the first in the list sees the request first."""
     handler = innermost
     for middleware in reversed(middlewares):
-        handler = partial(middleware, call_next=handler)
+        handler = partial(middleware.__call__, call_next=handler)
     return handler
 
 

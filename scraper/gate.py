@@ -17,7 +17,7 @@ class Gate:
     once its host's turn has come.
 
     Who comes waits in its host's queue; who leaves lets the next one in at once, so a long queue moves as
-    fast as the wire. `async with gate.turn(lane):` nothing else is awaited inside but the exchange itself.
+    fast as the wire. Between `enter` and `leave` nothing else is awaited but the exchange itself.
     """
 
     def __init__(self, clock: Clock, *, slots: int, patience: float) -> None:
@@ -33,14 +33,16 @@ class Gate:
     def in_flight(self) -> int:
         return self._slots - self._free
 
-    def turn(self, lane: str) -> Turn:
-        return Turn(self, lane)
+    def enter_at_once(self, lane: str) -> bool:
+        """With a slot and a turn where nobody waits and the host is ready: the usual case."""
+        ready = self._free > 0 and lane not in self._queues and self._clock.wait(lane) <= 0
+        if ready:
+            self._take(lane)
+        return ready
 
     async def enter(self, lane: str) -> None:
         """Returns with a slot and a turn. Raises PoolTimeout."""
-        # usual case, in the open: nobody waits, the host is ready
-        if self._free and lane not in self._queues and self._clock.wait(lane) <= 0:
-            self._take(lane)
+        if self.enter_at_once(lane):
             return
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue = self._queues.setdefault(lane, deque())
@@ -101,17 +103,3 @@ class Gate:
             if not queue[0].done():
                 queue.popleft().set_exception(PoolTimeout(f"No slot became free in {self._patience:g} s."))
         self._admit(lane)
-
-
-class Turn:
-    __slots__ = ("_gate", "_lane")
-
-    def __init__(self, gate: Gate, lane: str) -> None:
-        self._gate = gate
-        self._lane = lane
-
-    async def __aenter__(self) -> None:
-        await self._gate.enter(self._lane)
-
-    async def __aexit__(self, *_: object) -> None:
-        self._gate.leave(self._lane)

@@ -41,7 +41,7 @@ EMPTY: Mapping[str, Any] = Empty()
 NO_STATUSES: frozenset[int] = frozenset()
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(unsafe_hash=True)
 class _Draft:
     """A request while it is built. A frozen dataclass sets each field through `object.__setattr__`: four times the
     time, for every link of every page; so a draft becomes a Request when it is ready."""
@@ -176,26 +176,16 @@ class Request(_Draft, metaclass=_Drafted):
     Raises TypeError or ValueError, in words, where it is built: a mistake shows at its own line.
     """
 
-    __slots__ = ()
-
     def __setattr__(self, name: str, value: Any) -> Never:
         raise FrozenInstanceError(f"A request never changes: `request.replace({name}=…)` makes another.")
 
     __delattr__ = __setattr__  # type: ignore[assignment]  # never returns either
 
-    def __getstate__(self) -> list[Any]:
-        return [getattr(self, name) for name in FIELDS]
-
-    def __setstate__(self, state: list[Any]) -> None:
-        for name, value in zip(FIELDS, state, strict=True):
-            object.__setattr__(self, name, value)
-
     def replace(self, **changes: Any) -> Self:
-        """A copy with some fields changed, taken as they are: three times as fast as `dataclasses.replace`."""
+        """A copy with some fields changed, taken as they are: `dataclasses.replace` takes twenty times as long."""
         new = object.__new__(type(self))
-        put = object.__setattr__
-        for name in FIELDS:
-            put(new, name, changes[name] if name in changes else getattr(self, name))
+        new.__dict__.update(self.__dict__)
+        new.__dict__.update(changes)
         return new
 
     def encode(self, *, url: str = "", depth: int | None = None) -> bytes:
@@ -221,15 +211,13 @@ class Request(_Draft, metaclass=_Drafted):
         """The request that `encode` stored, with its identity and the number of this attempt."""
         kept = orjson.loads(stored)
         new = object.__new__(cls)
-        put = object.__setattr__
-        for name, default in DEFAULTS:
-            put(new, name, kept.get(name, default))
+        new.__dict__.update(DEFAULTS)
+        new.__dict__.update(kept)
         if "body" in kept:
-            put(new, "body", base64.b64decode(kept["body"]))
+            new.__dict__["body"] = base64.b64decode(kept["body"])
         if "ok" in kept:
-            put(new, "ok", frozenset(kept["ok"]))
-        put(new, "id", id)
-        put(new, "attempt", attempt)
+            new.__dict__["ok"] = frozenset(kept["ok"])
+        new.__dict__.update(id=id, attempt=attempt)
         return new
 
 
@@ -283,13 +271,12 @@ def method_name(callback: Any, role: str) -> str:
     return name
 
 
-FIELDS: tuple[str, ...] = tuple(field.name for field in fields(Request))
-DEFAULTS: tuple[tuple[str, Any], ...] = tuple(
-    (field.name, "" if field.default is MISSING else field.default) for field in fields(Request)
-)
+DEFAULTS: dict[str, Any] = {
+    field.name: "" if field.default is MISSING else field.default for field in fields(Request)
+}
 _NOT_STORED = {"url", "callback", "depth", "body", "ok", "id", "attempt", "not_before", "delay"}
-STORED_NAMES = tuple(name for name, _ in DEFAULTS if name not in _NOT_STORED)
-STORED_DEFAULTS = tuple(dict(DEFAULTS)[name] for name in STORED_NAMES)
+STORED_NAMES = tuple(name for name in DEFAULTS if name not in _NOT_STORED)
+STORED_DEFAULTS = tuple(DEFAULTS[name] for name in STORED_NAMES)
 STORED_VALUES = attrgetter(*STORED_NAMES)
 _Draft.__init__.__qualname__ = "Request.__init__"  # what a TypeError about an argument names
 Request.__signature__ = inspect.signature(_Draft)  # type: ignore[attr-defined]  # what help() and editors show

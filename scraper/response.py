@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass, field, fields
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,10 @@ class Saved:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+NOT_LOOKED_AT: Mapping[str, Any] = {"_encoding": "", "_text": None, "_tree": None, "_base": ""}
+
+
+@dataclass(frozen=True, eq=False, init=False)
 class Response:
     """The answer to one request, whole and decoded.
 
@@ -51,14 +54,40 @@ class Response:
     _tree: LexborHTMLParser | None = field(default=None, init=False, repr=False)
     _base: str = field(default="", init=False, repr=False)
 
+    def __init__(
+        self,
+        url: str,
+        status: int,
+        headers: CIMultiDict[str],
+        body: bytes,
+        request: Request,
+        *,
+        wire_bytes: int = 0,
+        elapsed: float = 0.0,
+        proxy: str = "",
+        saved: Saved | None = None,
+    ) -> None:
+        # at once: that of a frozen dataclass goes through `object.__setattr__` for each field
+        self.__dict__.update(
+            url=url,
+            status=status,
+            headers=headers,
+            body=body,
+            request=request,
+            wire_bytes=wire_bytes,
+            elapsed=elapsed,
+            proxy=proxy,
+            saved=saved,
+            **NOT_LOOKED_AT,
+        )
+
     def replace(self, **changes: Any) -> Response:
         """A copy with some fields changed; what has been decoded and parsed goes along unless the body changes."""
         new = object.__new__(Response)
-        for name in FIELDS:
-            object.__setattr__(new, name, changes[name] if name in changes else getattr(self, name))
+        new.__dict__.update(self.__dict__)
+        new.__dict__.update(changes)
         if "body" in changes:
-            for name, empty in (("_encoding", ""), ("_text", None), ("_tree", None), ("_base", "")):
-                object.__setattr__(new, name, empty)
+            new.__dict__.update(NOT_LOOKED_AT)
         return new
 
     @property
@@ -141,9 +170,6 @@ class Response:
             href = found if isinstance(found, str) else found.attrib.get("href", found.attrib.get("src"))
             if href is not None:
                 yield self.follow(href, callback, **options)
-
-
-FIELDS = tuple(field.name for field in fields(Response))
 
 
 def is_ok(status: int, *allowed: Collection[int]) -> bool:

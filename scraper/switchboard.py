@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, Self
 
@@ -41,11 +42,14 @@ class Switchboard:
     async def __aexit__(self, *error: Any) -> None:
         await self._stack.__aexit__(*error)
 
-    async def open(self, request: Request) -> Incoming:
+    def open(self, request: Request) -> Coroutine[Any, Any, Incoming]:
         """Raises FetchError; InvalidRequest where the client that it asks for is not there."""
-        name = self._usual
         if request.client or request.http2 or request.impersonate:
-            name = choose(request, self._default)
+            return self._open(request)
+        return self._clients[self._usual].open(request)
+
+    async def _open(self, request: Request) -> Incoming:
+        name = choose(request, self._default)
         client = self._clients.get(name) or await self._another(name, request)
         return await client.open(request)
 

@@ -75,8 +75,7 @@ def host(url: str) -> str:
 
 def lane(url: str) -> str:
     """`example.com:443`: host and effective port, the key of politeness. Port 0 where a scheme has none."""
-    end = url.find("/", url.find("://") + 3)
-    return _lane(url if end < 0 else url[:end])
+    return _lane(_front(url))
 
 
 @lru_cache(maxsize=4096)
@@ -87,6 +86,17 @@ def _lane(url: str) -> str:
 
 def origin(url: str) -> str:
     """`https://example.com:8443`: without a default port; `null` for other schemes (URL Standard §4.7)."""
+    return _origin(_front(url))
+
+
+def _front(url: str) -> str:
+    """Without its path: what two pages of one site have in common."""
+    end = url.find("/", url.find("://") + 3)
+    return url if end < 0 else url[:end]
+
+
+@lru_cache(maxsize=4096)
+def _origin(url: str) -> str:
     name, _, hostname, port = _parts(url)
     if name not in _DEFAULT_PORTS:
         return "null"

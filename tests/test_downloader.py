@@ -71,9 +71,17 @@ async def test_a_middleware_may_answer_by_itself():
 
     client = FakeClient()
     downloader, gate = a_downloader(client, cached, slots=1)
-    async with gate.turn("site.example:443"):  # no turn is left, and none is needed
-        assert (await downloader.fetch(Request(URL))).body == b"from the cache"
+    await gate.enter("site.example:443")  # no turn is left, and none is needed
+    assert (await downloader.fetch(Request(URL))).body == b"from the cache"
     assert client.requests == []
+
+
+async def test_a_slot_is_given_back_when_the_exchange_fails():
+    downloader, gate = a_downloader(FakeClient({URL: ConnectionLost("gone")}), slots=1)
+    for _ in range(2):
+        with pytest.raises(ConnectionLost):
+            await downloader.fetch(Request(URL))
+    assert gate.in_flight == 0
 
 
 async def test_a_chain_may_be_made_of_functions():

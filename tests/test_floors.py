@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1] / "scraper"
 # may import each other, without a circle. A new module goes on the lowest floor from which it sees its own.
 FLOORS = [
     "bell credentials decoding durable encoding errors filesystems fingerprints lock log multipart selectors",
-    "stats urls version",
+    "patience stats urls version",
     "proxy_addresses proxy_patterns",
     "claims request schedules settings",
     "job_spec",
@@ -25,8 +25,8 @@ FLOORS = [
     "visiting",
     "engine",
     "assembly",
-    "bench crawler interpreter project",  # doors
-    "ordering",
+    "crawler interpreter project",  # doors
+    "bench ordering",
     "worker",
     "cli demo testing",
     "__init__ __main__",

@@ -17,6 +17,7 @@ from scraper.door import Door
 from scraper.downloader import Downloader
 from scraper.errors import FetchError, RetryLater
 from scraper.gate import Gate
+from scraper.interpreter import calm_the_collector
 from scraper.parts import MIDDLEWARES, build_all, furnish
 from scraper.politeness import HostClock
 from scraper.protocols import Limits
@@ -58,6 +59,7 @@ async def drive(client: str, url: str, in_flight: int, requests: int) -> Figures
             supplies = {"fetch": downloader.fetch_now, "clock": clock, "admit": admit, "spider": Measured()}
             furnish(part, supplies)
         await _all(downloader, url, in_flight, in_flight)  # connections, robots.txt
+        calm_the_collector()  # as in a crawl
         wall, cpu = time.perf_counter(), time.process_time()
         done, failed = await _all(downloader, url, in_flight, requests)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu

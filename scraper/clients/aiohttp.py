@@ -44,12 +44,20 @@ class AiohttpIncoming:
         self.status = reply.status
         self.headers: CIMultiDict[str] = CIMultiDict(reply.headers)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncIterator[bytes]:
+        return self  # an async generator would cost a page 3 µs
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
         try:
-            async for chunk in self._reply.content.iter_any():
-                yield chunk
+            chunk = await self._reply.content.readany()
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise translated(error, self._request) from error
+        if not chunk:
+            raise StopAsyncIteration
+        return chunk
 
     async def close(self) -> None:
         self._kept.release()
@@ -109,6 +117,7 @@ class AiohttpClient:
                 headers=request.headers,
                 data=request.body or None,
                 allow_redirects=False,
+                skip_auto_headers=_unasked(request),
                 proxy=None if socks else proxy or None,
                 ssl=self._loose if self._unverified and self._is_loose(request.url) else self._tls,
             )
@@ -136,11 +145,18 @@ class AiohttpClient:
             timeout=self._timeout,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             trust_env=False,
             max_line_size=LONGEST_LINE,
             max_field_size=LONGEST_LINE,
         )
+
+
+def _unasked(request: Request) -> tuple[str, ...] | None:
+    """Headers that the library would add; none where the request has them all: telling it costs 3 µs."""
+    headers = request.headers
+    if "User-Agent" in headers and "Accept-Encoding" in headers and "Accept" in headers and not request.body:
+        return None
+    return ("User-Agent", "Accept-Encoding", "Accept", "Content-Type")
 
 
 def _plain_socks(proxy: str) -> str:

@@ -106,7 +106,9 @@ class Sessions:
         session = self._session(name)
         if running is None and not session.logged_in and has_login(self.spider):
             await self._log_in(name, session, request)
-        asked_as.set({**asked_as.get(), name: session.life})
+        known = asked_as.get()
+        if known.get(name) != session.life:
+            asked_as.set({**known, name: session.life})
         asking = self._as(request, session) if self._named or session.headers else request
         response = await call_next(asking)
         signal = self._signal(request, response) if self._watches else None
