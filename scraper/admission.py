@@ -13,12 +13,12 @@ from scraper.urls import host, same_site
 
 Rule = Callable[[Request], str | None]
 
-HTTP = ("http://", "https://")
+FETCHED = ("http://", "https://", "ws://", "wss://")
 
 
 def scheme(request: Request) -> str | None:
     """`mailto:`, `javascript:`, `data:` … are links, but not to pages."""
-    return None if request.url.startswith(HTTP) else "scheme"
+    return None if request.url.startswith(FETCHED) else "scheme"
 
 
 def length(limit: int) -> Rule:

@@ -24,6 +24,7 @@ from scraper.frontiers.sqlite import SqliteFrontier
 from scraper.gate import Gate
 from scraper.intake import Intake
 from scraper.item import REJECTED
+from scraper.listening import Listener
 from scraper.middlewares.retry import Retry
 from scraper.middlewares.sessions import Sessions
 from scraper.order import Order
@@ -151,7 +152,9 @@ async def assemble(
         ended=saved.seeds_ended,
     )
     seeder.restore(saved.memory.get(seeder.memory_name, {}))
-    memories.append(seeder)
+    listener = Listener(committer)
+    listener.restore(saved.memory.get(listener.memory_name, {}))
+    memories += [seeder, listener]
     scheduler = Scheduler(
         frontier,
         bell,
@@ -168,6 +171,7 @@ async def assemble(
         frontier=frontier,
         intake=intake,
         stats=stats,
+        listener=listener,
         try_again=_retry(middlewares, settings).after,
         rotate=sessions.rotate if sessions else None,
         ok=frozenset(spider.ok),

@@ -23,6 +23,7 @@ from scraper.protocols import (
     Deferred,
     Frontier,
     Memory,
+    Ongoing,
     Page,
     Pipeline,
     Refused,
@@ -48,7 +49,7 @@ class PageLimits:
         """Counts the page; the reason to stop after it, or None."""
         if isinstance(page.outcome, Deferred):
             return None
-        self.pages += 1
+        self.pages += not isinstance(page.outcome, Ongoing)
         self.items += page.counters[stats.ITEMS]
         if self._most_pages and self.pages >= self._most_pages:
             return "max_pages"
@@ -239,6 +240,8 @@ def _counted(page: Page) -> Counter[str]:
             outcome = {stats.FAILED: 1, f"{stats.FAILED}/{why}": 1}
         case Refused(why):
             outcome = {f"{stats.REFUSED}/{why}": 1}
+        case Ongoing():
+            outcome = {}
         case _:
             outcome = {stats.DONE: 1}
     page.counters.update(outcome)

@@ -12,11 +12,12 @@ from typing import Any
 from scraper import decoding
 from scraper.errors import BodyTooLarge, BodyUndecodable, InvalidRequest, ReadTimeout, TotalTimeout
 from scraper.patience import Patience, Wait
-from scraper.protocols import Client, Incoming
+from scraper.protocols import Client, Connects, Incoming, Refusal
 from scraper.request import Request
 from scraper.response import Response
 from scraper.saving import Download
 from scraper.settings import Timeouts
+from scraper.sockets import Handshake, SocketResponse
 
 BODILESS = frozenset({204, 304})  # RFC 9110 §6.4.1
 
@@ -36,6 +37,8 @@ class Door:
 
     def fetch(self, client: Client, request: Request) -> Coroutine[Any, Any, Response]:
         """One exchange. Raises FetchError; StorageError where a file can't be written."""
+        if isinstance(request, Handshake):
+            return self._connect(client, request)
         if request.save_to is None:
             return self._exchange(client, request, None)
         return self._save(client, request, self._root / request.save_to)
@@ -48,6 +51,24 @@ class Door:
             return await self._exchange(client, request, Download(path, request))
         finally:
             self._saving.discard(path)
+
+    async def _connect(self, client: Client, request: Handshake) -> Response:
+        """A socket that is open, or the site's answer that refuses one."""
+        if not isinstance(client, Connects):
+            raise InvalidRequest(f"{type(client).__name__} opens no WebSockets.", request=request)
+        loop = asyncio.get_running_loop()
+        started, silence = loop.time(), self._timeouts.read
+        patience = min(self._timeouts.total if request.timeout is None else request.timeout, silence)
+        try:
+            async with asyncio.timeout(patience):
+                found = await client.connect(
+                    request, silence=silence, max_size=request.max_body or self._max_body
+                )
+        except TimeoutError as error:
+            raise ReadTimeout(f"No WebSocket was open after {patience:g} s.", request=request) from error
+        if isinstance(found, Refusal):
+            return Response(request.url, found.status, found.headers, b"", request)
+        return SocketResponse(request, found, elapsed=loop.time() - started)
 
     async def _exchange(self, client: Client, request: Request, download: Download | None) -> Response:
         loop = asyncio.get_running_loop()

@@ -8,7 +8,7 @@ import structlog
 
 from scraper.committing import Committer
 from scraper.errors import PipelineError, StorageError
-from scraper.protocols import Buried, Frontier, Lease, Page
+from scraper.protocols import Buried, Deferred, Frontier, Lease, Page
 from scraper.scheduler import Scheduler
 from scraper.seeding import Seeder
 from scraper.visiting import Visitor
@@ -53,7 +53,10 @@ class Engine:
         except (StorageError, PipelineError):
             raise
         except asyncio.CancelledError:
-            await self._frontier.give_back([lease])
+            if page.request is lease.request:
+                await self._frontier.give_back([lease])
+            else:  # a socket: behind its messages, which nobody will send again
+                await self._committer.take(Page(lease, Deferred(0.0, "interrupted", counted=False)))
             raise
         except Exception as error:  # the last resort: it counts, logs the traceback and goes on
             log.exception("page failed", url=lease.request.url)
@@ -66,6 +69,7 @@ class Engine:
         """Takes no new page; pages in flight have `grace` seconds, then they are given back."""
         self.stopped = self.stopped or reason
         self._scheduler.stop()
+        self._visitor.stop_listening()
         if self._patience:
             self._patience.cancel()
         self._patience = asyncio.get_running_loop().call_later(grace, self._cancel_pages)

@@ -30,7 +30,7 @@ class Exporter:
 
     async def export(self, item: Any, page: Page, ordinal: int, url: str) -> None:
         """Adds the item to the page. Raises PipelineError, which fails the page."""
-        request = page.lease.request
+        request = page.request
         source = Source(item_id(request.id, ordinal), url, request)
         try:
             if isinstance(item, Item) and item._invalid is not None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
+from scraper.errors import StorageError
 from scraper.item import REJECTED, Record
 from scraper.protocols import ItemLog, Sink
 from scraper.sinks.files import FeedLost
@@ -45,6 +46,7 @@ class Feeds:
         self._every = sync
         self._last = time.monotonic()
         self._syncing: asyncio.Task[dict[str, Any]] | None = None
+        self._flushing: asyncio.TimerHandle | None = None
 
     # ── a page's items, before the commit ────────────────────────────────────────────────────────────
 
@@ -69,6 +71,15 @@ class Feeds:
         for n, feed in enumerate(self._feeds):
             feed.sink.append([line[n] for line in encoded if line[n]])
             feed.covered = items[-1][0]
+        if self._flushing is None:
+            self._flushing = asyncio.get_running_loop().call_later(self._every, self._flush)
+
+    def _flush(self) -> None:
+        """For a reader of the file, should the crawl be quiet for long."""
+        self._flushing = None
+        with suppress(StorageError):  # the next commit meets it too, and ends the crawl
+            for feed in self._feeds:
+                feed.sink.mark()
 
     def marks(self) -> Mapping[str, Any]:
         """The marks that the next commit may store: of the sync that has ended, if one has."""
@@ -151,6 +162,8 @@ class Feeds:
 
     def close(self) -> None:
         """All of them, whichever fails. Raises StorageError."""
+        if self._flushing is not None:
+            self._flushing.cancel()
         with ExitStack() as stack:
             for feed in self._feeds:
                 stack.callback(feed.sink.close)

@@ -18,6 +18,7 @@ from scraper.item import Record, Source
 from scraper.job_spec import JobSpec
 from scraper.request import Request
 from scraper.response import Response
+from scraper.sockets import Handshake, Socket
 
 # ── the web ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -54,6 +55,20 @@ class Client(Protocol):
     """Sends exactly one request: no redirects, cookies, retries, decoding. Raises FetchError only."""
 
     async def open(self, request: Request) -> Incoming: ...
+
+
+@runtime_checkable
+class Connects(Protocol):
+    """A client that opens WebSockets too."""
+
+    async def connect(self, request: Handshake, *, silence: float, max_size: int) -> Socket | Refusal:
+        """`silence`: seconds after which it pings; `max_size`: bytes of a message. A Refusal is the site's answer where
+        it opens none. Raises FetchError only."""
+
+
+class Refusal(NamedTuple):
+    status: int
+    headers: CIMultiDict[str]
 
 
 # ── items ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -154,13 +169,18 @@ class Refused:
     why: str
 
 
-Outcome = Done | Deferred | Buried | Refused
+@dataclass(frozen=True, slots=True)
+class Ongoing:
+    """A part of a page whose lease goes on: one message of a WebSocket."""
+
+
+Outcome = Done | Deferred | Buried | Refused | Ongoing
 Output = Child | Record
 
 
 @dataclass(slots=True, eq=False)
 class Page:
-    """A request's life in memory: what came of it, committed as one."""
+    """A request's life in memory: what came of it, committed as one. `request`: whose identity its outputs have."""
 
     lease: Lease
     outcome: Outcome = field(default_factory=Done)
@@ -173,6 +193,10 @@ class Page:
     counters: Counter[str] = field(default_factory=Counter)
     staged: bool = False
     stop: str | None = None  # the reason of a StopCrawl
+    request: Request = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.request = self.lease.request
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,5 +380,8 @@ class JobStore(Protocol):
 
     def retry(self, job_id: str) -> Job:
         """Queues one again that has failed or was cancelled: it goes on with its run where that can be."""
+
+    def forget(self, spider: str, *, keep: int) -> Sequence[str]:
+        """Deletes the spider's jobs that have ended but the `keep` newest; the ids of those it deleted."""
 
     def close(self) -> None: ...

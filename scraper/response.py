@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import orjson
 from multidict import CIMultiDict
@@ -81,9 +81,9 @@ class Response:
             **NOT_LOOKED_AT,
         )
 
-    def replace(self, **changes: Any) -> Response:
+    def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed; what has been decoded and parsed goes along unless the body changes."""
-        new = object.__new__(Response)
+        new = object.__new__(type(self))
         new.__dict__.update(self.__dict__)
         new.__dict__.update(changes)
         if "body" in changes:

@@ -19,6 +19,7 @@ RETRIED = "retried"  # attempts that will be made again, and retried/<reason>
 ITEMS = "items"
 ITEMS_DROPPED = "items_dropped"  # by a pipeline; and items_dropped/<reason>
 ITEMS_REJECTED = "items_rejected"
+MESSAGES = "messages"  # of WebSockets
 BYTES = "bytes"  # decoded bodies
 STATUS = "status"  # status/<code>: of responses that reached a page's end
 

@@ -10,9 +10,10 @@ from typing import Any, Self
 from scraper.clients.choice import AUTO, USUAL, choose
 from scraper.errors import InvalidRequest, SettingsError, UsageError
 from scraper.parts import CLIENTS, build
-from scraper.protocols import Client, Incoming
+from scraper.protocols import Client, Connects, Incoming, Refusal
 from scraper.request import Request
 from scraper.settings import Settings
+from scraper.sockets import Handshake, Socket
 
 
 class Switchboard:
@@ -49,9 +50,18 @@ class Switchboard:
         return self._clients[self._usual].open(request)
 
     async def _open(self, request: Request) -> Incoming:
+        return await (await self._chosen(request)).open(request)
+
+    async def connect(self, request: Handshake, *, silence: float, max_size: int) -> Socket | Refusal:
+        """Raises FetchError; InvalidRequest where the client that it asks for opens no WebSockets."""
+        client = await self._chosen(request)
+        if not isinstance(client, Connects):
+            raise InvalidRequest(f"{type(client).__name__} opens no WebSockets.", request=request)
+        return await client.connect(request, silence=silence, max_size=max_size)
+
+    async def _chosen(self, request: Request) -> Client:
         name = choose(request, self._default)
-        client = self._clients.get(name) or await self._another(name, request)
-        return await client.open(request)
+        return self._clients.get(name) or await self._another(name, request)
 
     async def _another(self, name: str, request: Request) -> Client:
         async with self._opening.setdefault(name, asyncio.Lock()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -16,6 +17,7 @@ from scraper.errors import (
     CallbackError,
     DropRequest,
     FetchError,
+    InvalidRequest,
     PipelineError,
     Retry,
     RetryLater,
@@ -24,10 +26,12 @@ from scraper.errors import (
 )
 from scraper.exporting import Exporter
 from scraper.intake import Intake
+from scraper.listening import Listener
 from scraper.parsing import Parser
 from scraper.protocols import Buried, Deferred, Frontier, Handler, Page, Refused
 from scraper.request import Request
 from scraper.response import Response, is_ok
+from scraper.sockets import Handshake, Left, Lost, SocketResponse, is_socket
 from scraper.stats import Stats
 from scraper.urls import redact
 
@@ -53,6 +57,7 @@ class Visitor:
         frontier: Frontier,
         intake: Intake,
         stats: Stats,
+        listener: Listener,
         try_again: TryAgain,
         rotate: Rotate | None,
         ok: frozenset[int],
@@ -65,6 +70,7 @@ class Visitor:
         self._frontier = frontier
         self._intake = intake
         self._stats = stats
+        self._listener = listener
         self._try_again = try_again
         self._rotate = rotate
         self._ok = ok
@@ -76,7 +82,10 @@ class Visitor:
         try:
             response = await self._fetched(page)
             await self._frontier.began(page.lease)
-            await self._collect(page, self._parser.parse(response), response.url)
+            if isinstance(response, SocketResponse):
+                await self._listener.listen(page, response, partial(self._messages, page, response))
+            else:
+                await self._collect(page, self._parser.parse(response), response.url)
             if (
                 page.counters[stats.ITEMS] or page.counters[stats.ITEMS_DROPPED]
             ):  # others say nothing of the pipelines
@@ -90,6 +99,10 @@ class Visitor:
             await self._pipeline_failed(page, error)
         except DropRequest as drop:
             page.outcome = Refused(drop.reason)
+        except Lost as lost:
+            await self._lost(page, lost.error)
+        except Left:
+            page.outcome = Deferred(0.0, "the crawl stopped", counted=False)
         except StopCrawl as enough:
             page.stop = enough.reason
             if page.status is None:  # said by a login: the page was not asked for
@@ -105,17 +118,26 @@ class Visitor:
     async def fetch(self, request: Request, send: Handler) -> Response:
         """For `self.fetch`: the response, if a callback may see its status. Raises FetchError."""
         try:
+            if is_socket(request.url):
+                raise InvalidRequest("A WebSocket needs a callback: yield the request.", request=request)
             response = await send(self._with_ok(request))
         except DropRequest as drop:  # else it would drop the page whose callback asked
             raise FetchError(f"{redact(request.url)} was refused: {drop.reason}.", request=request) from drop
         self._check(response, request)
         return response
 
+    def stop_listening(self) -> None:
+        """Sockets are left as soon as their last message is done with."""
+        self._listener.stop()
+
     # ── the usual way ────────────────────────────────────────────────────────────────────────────────
 
     async def _fetched(self, page: Page) -> Response:
         request = page.lease.request
-        response = await self._downloader.fetch(self._with_ok(request))
+        asked = Handshake.of(request) if is_socket(request.url) else request
+        response = await self._downloader.fetch(self._with_ok(asked))
+        if asked is not request:
+            response = response.replace(url=request.url, request=request)
         page.status, page.proxy = response.status, response.proxy
         page.counters[stats.BYTES] += len(response.body)
         line = self._stats.host(page.lease.lane)
@@ -123,8 +145,12 @@ class Visitor:
         line.bytes += response.wire_bytes
         line.seconds += response.elapsed
         self._stats.latency.observe(response.elapsed)
-        self._check(response, request)
+        if not isinstance(response, SocketResponse):
+            self._check(response, request)
         return response
+
+    async def _messages(self, page: Page, response: SocketResponse) -> None:
+        await self._collect(page, self._parser.parse(response), response.url, stages=False)
 
     def _with_ok(self, request: Request) -> Request:
         return request.replace(ok=frozenset(request.ok) | self._ok) if self._ok else request
@@ -133,11 +159,13 @@ class Visitor:
         if not is_ok(response.status, request.ok, self._ok):
             raise StatusError(response.status, request=request)
 
-    async def _collect(self, page: Page, outputs: AsyncIterator[Any], url: str) -> None:
+    async def _collect(
+        self, page: Page, outputs: AsyncIterator[Any], url: str, *, stages: bool = True
+    ) -> None:
         requests = items = 0
         async for output in outputs:
             if isinstance(output, Request):
-                child = self._intake.take(output, page.lease.request, requests, page.counters)
+                child = self._intake.take(output, page.request, requests, page.counters)
                 requests += 1
                 if child is not None:
                     page.children.append(child)
@@ -146,7 +174,7 @@ class Visitor:
                 items += 1
             if (requests + items) % BREATH == 0:
                 await asyncio.sleep(0)
-            if len(page.children) + len(page.items) >= self._page_in_memory:
+            if stages and len(page.children) + len(page.items) >= self._page_in_memory:
                 await self._stage(page)
 
     async def _stage(self, page: Page) -> None:
@@ -176,6 +204,17 @@ class Visitor:
             self._rotate(request.session, wanted.reason)
         error = FetchError(wanted.reason, request=request)
         await self._again_or_fail(page, error, wanted.reason, wanted.delay)
+
+    async def _lost(self, page: Page, error: FetchError) -> None:
+        """A socket that broke: opened again. One that had brought something has not failed, it has only ended."""
+        request = page.lease.request
+        brought = page.request is not request
+        later = self._try_again(request.replace(attempt=1) if brought else request, error.reason, None)
+        if later is None:
+            await self._fail(page, error)
+            return
+        await self._forget(page)
+        self._defer(page, RetryLater(later.delay, later.reason, counted=not brought))
 
     async def _fail(self, page: Page, error: Exception) -> None:
         await self._forget(page)

@@ -17,11 +17,12 @@ FLOORS = [
     "claims request schedules settings",
     "job_spec",
     "admission item response runs tls",
-    "protocols spider",
+    "sockets spider",
+    "protocols",
     "clients frontiers jobs middlewares order politeness saving sinks spiders",  # parts
     "checking feeds gate intake judging parsing parts resuming scheduler standing",  # the machine, up to the engine
     "committing door exporting pruning",
-    "downloader seeding switchboard",
+    "downloader listening seeding switchboard",
     "visiting",
     "engine",
     "assembly",

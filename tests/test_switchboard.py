@@ -271,7 +271,8 @@ async def test_a_single_request_without_its_clients_library_is_a_dead_letter(
 async def test_the_reasons_are_those_of_the_choice(built_in, without):
     for missing in ((), ("curl_cffi",), ("curl_cffi", "httpx")):
         without(*missing)
-        told = [why.partition(":")[0] for _, why in choice.reasons()]
+        asked, *told = [why.partition(":")[0] for _, why in choice.reasons()]
+        assert asked == choice.SOCKETS[0]
         for who, request in zip(told, ({"impersonate": "chrome"}, {"http2": True}, {}), strict=True):
             assert await answered("auto", **request) == who
 

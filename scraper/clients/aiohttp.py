@@ -16,8 +16,10 @@ from yarl import URL
 from scraper import errors
 from scraper.clients.pools import Kept, Pool
 from scraper.clients.proxy_urls import proxy_of
+from scraper.protocols import Refusal
 from scraper.request import Request
 from scraper.settings import Settings
+from scraper.sockets import Handshake
 from scraper.tls import context, unverified_hosts
 from scraper.urls import host, lane
 
@@ -31,6 +33,8 @@ SOCKS_ERRORS = (
     | asyncio.IncompleteReadError  # the proxy hung up in its handshake
 )
 SOCKS4_UNKNOWN_USER = 0x5D
+GOODBYE = 2.0  # seconds for the site to say it too
+IN_ORDER = (1000, 1001)  # RFC 6455 §7.4.1: all is said, or the site goes away
 ALIASES = {"socks5h": "socks5", "socks4a": "socks4"}  # as the library calls them
 
 
@@ -65,6 +69,53 @@ class AiohttpIncoming:
             self._reply.release()
         else:
             self._reply.close()  # the rest of an unread body would be taken for the next answer
+
+
+class AiohttpSocket:
+    """The library holds 64 KiB of messages at most that nobody has taken: then the site waits."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, request: Request, kept: Kept[Any]) -> None:
+        self._socket = socket
+        self._request = request
+        self._kept: Kept[Any] | None = kept
+        self.headers: CIMultiDict[str] = CIMultiDict(socket._response.headers)
+
+    async def receive(self) -> str | bytes | None:
+        message = await self._socket.receive()
+        match message.type:
+            case aiohttp.WSMsgType.TEXT | aiohttp.WSMsgType.BINARY:
+                return message.data  # type: ignore[no-any-return]  # str or bytes
+            case aiohttp.WSMsgType.ERROR:
+                raise self._broken(message.data)
+        if self._socket.close_code in IN_ORDER:
+            return None
+        raise self._broken(self._socket.exception())
+
+    def _broken(self, error: BaseException | None) -> errors.FetchError:
+        code = self._socket.close_code
+        if code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG:
+            kind: type[errors.FetchError] = errors.BodyTooLarge
+        elif isinstance(error, aiohttp.WebSocketError):
+            kind = errors.ProtocolViolation
+        elif isinstance(error, aiohttp.ServerTimeoutError):
+            kind = errors.ReadTimeout
+        else:
+            kind = errors.ConnectionLost
+        broken = kind(f"The WebSocket was closed with {code}: {error or 'no word'}.", request=self._request)
+        broken.__cause__ = error
+        return broken
+
+    async def send(self, data: str | bytes) -> None:
+        try:
+            await (self._socket.send_str(data) if isinstance(data, str) else self._socket.send_bytes(data))
+        except (aiohttp.ClientError, OSError) as error:
+            raise translated(error, self._request) from error
+
+    async def close(self) -> None:
+        if self._kept is not None:
+            self._kept.release()
+            self._kept = None
+        await self._socket.close()
 
 
 class AiohttpClient:
@@ -127,6 +178,32 @@ class AiohttpClient:
                 raise translated(error, request) from error
             raise
         return AiohttpIncoming(reply, request, kept)
+
+    async def connect(self, request: Handshake, *, silence: float, max_size: int) -> AiohttpSocket | Refusal:
+        """Its pings go out after `silence` seconds; who does not answer within half of that is gone."""
+        proxy = proxy_of(request)
+        try:
+            kept = await self._pool.take(proxy)
+        except ValueError as error:
+            raise translated(error, request) from error
+        try:
+            socket = await kept.session.ws_connect(
+                URL(request.url, encoded=True),
+                headers=request.headers,
+                proxy=None if proxy.startswith("socks") else proxy or None,
+                ssl=self._loose if self._unverified and self._is_loose(request.url) else self._tls,
+                heartbeat=silence,
+                max_msg_size=max_size,
+                timeout=aiohttp.ClientWSTimeout(ws_close=GOODBYE),
+            )
+        except BaseException as error:
+            kept.release()
+            if isinstance(error, aiohttp.WSServerHandshakeError):
+                return Refusal(error.status, CIMultiDict(error.headers or {}))
+            if isinstance(error, aiohttp.ClientError | OSError | ValueError | SOCKS_ERRORS):
+                raise translated(error, request) from error
+            raise
+        return AiohttpSocket(socket, request, kept)
 
     def _is_loose(self, url: str) -> bool:
         return host(url) in self._unverified or lane(url) in self._unverified

@@ -7,11 +7,13 @@ from importlib.util import find_spec
 
 from scraper.errors import InvalidRequest
 from scraper.request import Request
+from scraper.sockets import Handshake
 
 AUTO = "auto"
 USUAL = "aiohttp"
 HTTP2 = ("httpx", "curl_cffi", "wreq")  # in the order in which `auto` asks
 IMPERSONATE = ("curl_cffi", "wreq")
+SOCKETS = ("aiohttp",)
 BUILT_IN = ("aiohttp", "httpx", "curl_cffi", "wreq", "requests")
 
 
@@ -20,6 +22,10 @@ def choose(request: Request, default: str) -> str:
 
     A client of the user's own may be able to do anything: it is never refused.
     """
+    if isinstance(request, Handshake):  # another client of the settings' own does the rest of the crawl
+        return _able(
+            request.client or (default if default not in BUILT_IN else AUTO), SOCKETS, "WebSocket", request
+        )
     name = request.client or default
     if request.impersonate:  # who can do that speaks HTTP/2 as well
         return _able(name, IMPERSONATE, "impersonate=", request)
@@ -49,6 +55,7 @@ def reasons() -> list[tuple[str, str]]:
     browser = choose(Request("https://x.example/", impersonate="chrome"), AUTO)
     second = choose(Request("https://x.example/", http2=True), AUTO)
     return [
+        ('Request("wss://…")', f"{SOCKETS[0]}: it speaks WebSocket"),
         ("Request(impersonate=…)", f"{browser}: it has a browser's fingerprints{_still_to_come(browser)}"),
         ("Request(http2=True)", f"{second}: it speaks HTTP/2{_still_to_come(second)}"),
         ("every other request", f"{USUAL}: the fastest of those that are always installed"),

@@ -22,6 +22,7 @@ from scraper.protocols import (
     Done,
     Lease,
     Leases,
+    Ongoing,
     Output,
     Page,
     Refused,
@@ -111,6 +112,9 @@ class MemoryFrontier:
 
     def _settle(self, page: Page, counters: Counter[str]) -> None:
         waiting: Waiting = page.lease.key
+        if isinstance(page.outcome, Ongoing):
+            self._queue_all(page.children, counters)
+            return
         self._release(page.lease)
         staged = self._stages.pop(waiting.seq, [])
         match page.outcome:

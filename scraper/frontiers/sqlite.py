@@ -33,8 +33,10 @@ from scraper.protocols import (
     Done,
     Lease,
     Leases,
+    Ongoing,
     Output,
     Page,
+    Refused,
     Saved,
 )
 from scraper.request import Request
@@ -278,13 +280,14 @@ class SqliteFrontier:
         except BaseException:
             self._seen.rolled_back(work.fresh)
             raise
-        self._follow(pages, work)
+        self._follow(pages, _ended(pages), work)
         return Committed(refused, work.items, work.lines, work.counters)
 
     def _write(self, batch: Batch, pages: Sequence[Page], work: Work) -> None:
         children: list[tuple[int, Child]] = [(0, child) for child in batch.seeds.children]
         work.ledger.seeds_ended |= batch.seeds.ended
-        self._settle(pages, work)
+        self._delivered.ended(page.lease.key.seq for page in pages)
+        self._settle(_ended(pages), work)
         for page in pages:
             if not isinstance(page.outcome, Deferred):
                 seq = page.lease.key.seq
@@ -299,13 +302,14 @@ class SqliteFrontier:
         work.ledger.counters.update(work.counters)
         self._base.execute("INSERT OR REPLACE INTO ledger VALUES (1, ?)", (work.ledger.encode(),))
 
-    def _follow(self, pages: Sequence[Page], work: Work) -> None:
+    def _follow(self, pages: Sequence[Page], ended: Sequence[Page], work: Work) -> None:
         self._ledger = work.ledger
         self._delayed = work.delayed
         self._seen.committed()
         for page in pages:
-            del self._leased[page.lease.key.seq]
             self._exonerate(page.lease.key.seq)
+        for page in ended:
+            del self._leased[page.lease.key.seq]
             self._stages.forget(page.lease.key.seq)
             self._lanes.left(page.lease.lane)
         self._lanes.add_all(work.added)
@@ -317,7 +321,6 @@ class SqliteFrontier:
             "DELETE FROM queue WHERE lane = ? AND rank = ? AND seq = ?",
             [(page.lease.key.lane, page.lease.key.rank, page.lease.key.seq) for page in pages],
         )
-        self._delivered.ended(page.lease.key.seq for page in pages)
         work.ledger.queued -= len(pages)
         now = self._now()
         ended = []
@@ -446,6 +449,13 @@ class SqliteFrontier:
         return Counts(waiting + ledger.staged, len(self._leased), ledger.staged, self._delayed)
 
 
+def _ended(pages: Sequence[Page]) -> Sequence[Page]:
+    """Those that are through: a socket's messages leave it in the queue."""
+    if not any(isinstance(page.outcome, Ongoing) for page in pages):
+        return pages
+    return [page for page in pages if not isinstance(page.outcome, Ongoing)]
+
+
 def _history(page: Page, row: Row, now: float) -> tuple[Any, ...]:
     """The row of `pages` that says what became of a request."""
     match page.outcome:
@@ -453,8 +463,10 @@ def _history(page: Page, row: Row, now: float) -> tuple[Any, ...]:
             name, why = "done", ""
         case Buried(why):
             name = "failed"
+        case Refused(why):
+            name = "refused"
         case _:
-            name, why = "refused", page.outcome.why
+            raise ValueError(f"{page.outcome} is not the end of a page.")
     url = page.lease.request.url
     items = page.counters[stats.ITEMS]
     return (

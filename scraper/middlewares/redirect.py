@@ -14,6 +14,7 @@ from scraper.protocols import Admission, Handler
 from scraper.request import Request
 from scraper.response import Response
 from scraper.settings import Settings
+from scraper.sockets import Handshake
 from scraper.urls import InvalidURL, join, normalize, origin, redact, scheme
 
 FOLLOWED = frozenset({301, 302, 303, 307, 308})
@@ -37,7 +38,7 @@ class Redirect:
 
     async def __call__(self, request: Request, call_next: Handler) -> Response:
         response = await call_next(request)
-        if response.status in FOLLOWED:
+        if response.status in FOLLOWED and not isinstance(request, Handshake):  # as browsers do
             response = await self._follow(request, response, call_next)
         return response if response.request is request else response.replace(request=request)
 

@@ -8,6 +8,13 @@ that passes after all fails the run.
 CANNOT: dict[tuple[str, str], str] = {
     ("aiohttp", "http2"): "aiohttp speaks HTTP/1.1 only.",
     ("requests", "http2"): "requests speaks HTTP/1.1 only.",
+    **{
+        (
+            client,
+            "sockets",
+        ): "WebSockets go through aiohttp, whichever client the rest of a crawl goes through."
+        for client in ("httpx", "curl_cffi", "wreq", "requests")
+    },
     ("aiohttp", "impersonation"): "aiohttp, httpx and requests greet as Python does.",
     ("httpx", "impersonation"): "aiohttp, httpx and requests greet as Python does.",
     ("requests", "impersonation"): "aiohttp, httpx and requests greet as Python does.",

@@ -32,6 +32,7 @@ ROWS = (  # modules of the contract, in the order of the table
     "impersonation",
     "http_proxies",
     "socks_proxies",
+    "sockets",
 )
 
 

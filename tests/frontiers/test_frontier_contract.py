@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from scraper.protocols import Batch, Buried, Deferred, Limits, Refused, Seeds
+from scraper.protocols import Batch, Buried, Deferred, Limits, Ongoing, Refused, Seeds
 from tests.frontiers.fakes import Crawl, child, children, item, lane, name_of, names, page
 
 HOUR = 3600.0
@@ -86,6 +86,30 @@ async def test_a_page_that_ended_is_gone_and_what_it_brought_is_kept(crawl: Craw
     assert committed.items == [(1, item(1))]
     assert await crawl.crawl_to_the_end() == ["of its errback"]
     assert (await crawl.look()).finished
+
+
+async def test_what_a_part_of_a_page_brings_is_kept_while_the_page_goes_on(crawl: Crawl):
+    await crawl.seed("socket")
+    socket = await crawl.one()
+    for n in range(3):
+        part = page(socket, Ongoing(), children=children([f"page {n}"]), items=[item(n)])
+        committed = await crawl.commit(part)
+        assert (committed.refused, [record for _, record in committed.items]) == ([], [item(n)])
+    assert crawl.frontier.counts().leased == 1
+    assert sorted(await crawl.names()) == ["page 0", "page 1", "page 2"]
+    await crawl.commit(page(socket, Ongoing(), items=[item(3)]), page(socket))
+    assert crawl.frontier.counts().leased == 3
+
+
+async def test_a_page_that_is_given_back_in_the_middle_keeps_its_parts(crawl: Crawl):
+    await crawl.seed("socket")
+    socket = await crawl.one()
+    await crawl.commit(page(socket, Ongoing(), items=[item(1)]))
+    await crawl.frontier.give_back([socket])
+    again = await crawl.one()
+    assert name_of(again) == "socket"
+    late = page(socket, Ongoing(), items=[item(2)])
+    assert (await crawl.commit(late)).refused == [late]
 
 
 async def test_a_deferred_page_comes_back_when_its_time_has_come(crawl: Crawl):
