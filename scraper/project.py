@@ -117,7 +117,7 @@ def spider_in_file(file: Path) -> type[Spider]:
     sys.modules[file.stem] = module  # dataclasses and pydantic look their module up by name
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ProjectError(_broken(file, error)) from error
     found = spiders_in(module)
     if len(found) != 1:
@@ -140,11 +140,11 @@ def spiders_in(module: ModuleType) -> list[type[Spider]]:
 def _imported(dotted: str, file: Path) -> ModuleType:
     try:
         return importlib.import_module(dotted.removesuffix(".__init__"))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ProjectError(_broken(file, error)) from error
 
 
-def _broken(file: Path, error: Exception) -> str:
+def _broken(file: Path, error: BaseException) -> str:
     line = (
         next(
             (
