@@ -10,6 +10,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from scraper.schedules import check_cron, check_timezone
 from scraper.settings import Bytes, Seconds
 
+LONGEST = 100 * 365.25 * 86_400  # seconds
+
+
+def _often_enough(seconds: float) -> float:
+    if seconds and not 1 <= seconds <= LONGEST:
+        raise ValueError("every is 1 second to 100 years")
+    return seconds
+
 
 class JobSpec(BaseModel):
     """`arguments`, `settings` and `feeds` are those of `scrape crawl -a … -s … -o …`.
@@ -28,7 +36,7 @@ class JobSpec(BaseModel):
     append: bool = False
     priority: int = Field(0, ge=-1_000, le=1_000)
     at: datetime | None = None
-    every: Seconds = 0
+    every: Annotated[Seconds, AfterValidator(_often_enough)] = 0
     cron: Annotated[str, AfterValidator(check_cron)] = ""
     timezone: Annotated[str, AfterValidator(check_timezone)] = "UTC"
     max_pages: int = Field(0, ge=0)

@@ -136,7 +136,7 @@ def _told(
 ) -> dict[str, Any]:
     """As `new_order` and `resumed_order` take it."""
     return {
-        "arguments": _pairs(argument),
+        "arguments": pairs(argument),
         "overrides": [*(setting or []), *([f"log={log}"] if log else [])],
         "feeds": output or [],
         "append": append,
@@ -150,7 +150,7 @@ def _limits(pages: int, items: int, time: str) -> dict[str, Any]:
         raise ArgumentError(f"--max-time: {error}.") from None
 
 
-def _pairs(texts: list[str] | None) -> dict[str, str]:
+def pairs(texts: list[str] | None) -> dict[str, str]:
     pairs = {}
     for text in texts or []:
         key, equals, value = text.partition("=")
