@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -86,7 +86,7 @@ class Board:
             found.setdefault(one.spider, Totals()).add(one)
         return found
 
-    async def watch(self, job: str) -> AsyncIterator[Snapshot]:
+    async def watch(self, job: str) -> AsyncGenerator[Snapshot, None]:
         """The snapshots of a running job from now on, the newest where several came at once; ends with its life."""
         seen: Snapshot | None = None
         while (newest := self.running.get(job)) is not None:

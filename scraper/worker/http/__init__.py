@@ -1,0 +1,1 @@
+"""HTTP: how a worker is asked for jobs, and watched, from outside its process."""
