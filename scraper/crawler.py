@@ -134,7 +134,7 @@ class Crawler:
             source=source_of(type(order.spider)),
             arguments={name: value for name, value in order.arguments.items() if name not in secret},
             secrets=sorted(secret & order.arguments.keys()),
-            settings=order.settings.model_dump(mode="json", exclude={"auth", "proxies"}),
+            settings=order.settings.model_dump(mode="json", exclude={"auth", "proxies", "worker"}),
             feeds=[str(spec) for spec in specs],
             append=order.append,
         )

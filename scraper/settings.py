@@ -43,7 +43,7 @@ from scraper.urls import InvalidURL, normalize, origin
 PREFIX = "SCRAPER_"
 ENVIRONMENT = "environment"
 HIDDEN = frozenset(
-    {"auth", "headers", "proxies", "sessions"}
+    {"auth", "headers", "proxies", "sessions", "token"}
 )  # settings that may hold a password: no error shows it
 NO_PROXY = "none"
 THE_POOL = "pool"
@@ -314,6 +314,22 @@ class HostSettings(Part):
     verify: bool = True
 
 
+class WorkerSettings(Part):
+    """Of `scrape worker`. `jobs`: crawls at once. `listen`: host:port; `token`: what HTTP asks for, "" = none.
+
+    `keep_runs`: finished runs a spider; 0 = all. `log_bytes`: of a job's log file; `logs_kept`: older ones beside it.
+    `lease`: seconds after which the jobs of a worker that says nothing are another's.
+    """
+
+    jobs: int = Field(2, ge=1, le=1_000)
+    listen: str = "127.0.0.1:8480"
+    token: SecretStr = SecretStr("")
+    keep_runs: int = Field(20, ge=0)
+    log_bytes: Annotated[Bytes, Field(ge=1_000)] = 10_000_000
+    logs_kept: int = Field(3, ge=0, le=100)
+    lease: Annotated[Seconds, Field(gt=0)] = 30
+
+
 Use = str | dict[str, Any]
 
 BUILT_IN_MIDDLEWARES: list[Use] = [
@@ -362,6 +378,7 @@ class Settings(BaseSettings):
     feeds: FeedSettings = FeedSettings()
     frontier: Annotated[FrontierSettings, BeforeValidator(_frontier)] = FrontierSettings()
     hosts: dict[str, HostSettings] = {}
+    worker: WorkerSettings = WorkerSettings()
     middlewares: list[Use] = BUILT_IN_MIDDLEWARES
     pipelines: list[Use] = []
 
@@ -460,7 +477,7 @@ def _toml_line(key: str, text: str, name: str = "-s") -> dict[str, Any]:
     """`key = text` as a line of TOML; text that is no value of TOML is a string."""
     if "\n" not in key + text and not key.lstrip().startswith("["):
         for value in (text, json.dumps(text)):
-            with contextlib.suppress(tomllib.TOMLDecodeError):
+            with contextlib.suppress(tomllib.TOMLDecodeError, RecursionError):
                 return tomllib.loads(f"{key} = {value}")
     raise SettingsError(f"{name} takes key=value, such as -s timeouts.read=30; got {key}={text}.")
 
@@ -485,7 +502,7 @@ def _in_words(error: ValidationError, origins: Mapping[str, str]) -> list[str]:
             lines.append(_no_setting(key, origins))
             continue
         what = part["msg"].removeprefix("Value error, ")
-        value = "…" if path[0] in HIDDEN else repr(part["input"])
+        value = "…" if HIDDEN & {path[0], path[-1]} else repr(part["input"])
         lines.append(f"{_origin(path, origins)}: {key} = {value}: {what[0].lower()}{what[1:]}.")
     return lines
 

@@ -1,5 +1,6 @@
 """What users import and type: a name that is here is kept; one that is not is free to change."""
 
+import dataclasses
 import inspect
 
 import typer
@@ -35,7 +36,13 @@ def test_the_names_to_import():
 
 def test_the_commands():
     crawling, reading = {"crawl", "run", "resume"}, {"runs", "stats", "failed", "retry", "why", "export"}
-    assert set(COMMANDS) == crawling | reading | {"list", "settings", "startproject", "genspider", "bench"}
+    assert set(COMMANDS) == crawling | reading | {
+        "list",
+        "settings",
+        "startproject",
+        "genspider",
+        "bench",
+    } | {"worker", "jobs"}
 
 
 def test_the_commands_about_runs():
@@ -78,4 +85,5 @@ def test_what_a_request_takes():
 
 def test_what_a_response_has():
     named = {"url", "status", "headers", "body", "text", "encoding", "json", "request", "data", "html"}
-    assert named | {"css", "xpath", "follow", "follow_all"} <= set(dir(scraper.Response))
+    has = set(dir(scraper.Response)) | {field.name for field in dataclasses.fields(scraper.Response)}
+    assert named | {"css", "xpath", "follow", "follow_all"} <= has

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from scraper import log
-from scraper.cli import bench, crawl, export, letters, project, runs, stats, why
+from scraper.cli import bench, crawl, export, jobs, letters, project, runs, stats, why, worker
 from scraper.errors import StorageError, UsageError
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for commands in (crawl, runs, stats, letters, why, export, project, bench):
+for commands in (crawl, runs, stats, letters, why, export, jobs, project, worker, bench):
     commands.add_to(app)
 
 
