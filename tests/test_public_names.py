@@ -36,13 +36,8 @@ def test_the_names_to_import():
 
 def test_the_commands():
     crawling, reading = {"crawl", "run", "resume"}, {"runs", "stats", "failed", "retry", "why", "export"}
-    assert set(COMMANDS) == crawling | reading | {
-        "list",
-        "settings",
-        "startproject",
-        "genspider",
-        "bench",
-    } | {"worker", "jobs"}
+    about_projects = {"list", "settings", "startproject", "genspider"}
+    assert set(COMMANDS) == crawling | reading | about_projects | {"bench", "worker", "jobs"}
 
 
 def test_the_commands_about_runs():
