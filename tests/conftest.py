@@ -6,7 +6,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from tests.clients.matrix import Ledger
 from tests.faulty import FaultySite
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Ledger())
 
 
 @pytest.fixture(autouse=True)

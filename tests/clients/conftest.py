@@ -12,7 +12,7 @@ import trustme
 from scraper.parts import CLIENTS
 from tests.clients.browser import HASTY, Browser
 from tests.clients.cannot import CANNOT
-from tests.clients.matrix import ROWS, Ledger, cannot
+from tests.clients.matrix import BEHAVIOUR, ROWS, cannot, client_of, row_of
 from tests.clients.servers import HOST
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
@@ -38,24 +38,13 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xfail(reason=CANNOT[entry], strict=True, run=run))
 
 
-LEDGER = pytest.StashKey[Ledger]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[LEDGER] = Ledger()
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+    """For the ledger, which may be in another process than the test."""
     report = yield
-    item.config.stash[LEDGER].note(item, report)
+    if row_of(item) in ROWS and client_of(item):
+        report.user_properties.append((BEHAVIOUR, (client_of(item), row_of(item))))
     return report
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if table := config.stash[LEDGER].table():
-        terminalreporter.section("what each client does")
-        terminalreporter.write_line(table)
 
 
 @pytest.fixture(scope="package", autouse=True)

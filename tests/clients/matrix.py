@@ -17,6 +17,7 @@ from tests.clients.cannot import CANNOT
 PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
 START, END = "<!-- the matrix starts -->\n", "<!-- the matrix ends -->\n"
 
+BEHAVIOUR = "behaviour"  # what a report says it is about: client and row
 CONTRACT = "tests.clients.contract"
 ROWS = (  # modules of the contract, in the order of the table
     "asking",
@@ -116,15 +117,21 @@ def rewritten(page: str) -> str:
 
 
 class Ledger:
-    """What came of the contract in this run."""
+    """What came of the contract in this run, told at its end. A plugin of pytest."""
 
     def __init__(self) -> None:
         self._seen: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
 
-    def note(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        if row_of(item) in ROWS and client_of(item) and (report.when == "call" or report.outcome != "passed"):
-            how = "cannot" if hasattr(report, "wasxfail") else report.outcome
-            self._seen[client_of(item), row_of(item)][how] += 1
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        place = dict(report.user_properties).get(BEHAVIOUR)
+        if place and (report.when == "call" or report.outcome != "passed"):
+            client, row = place
+            self._seen[client, row]["cannot" if hasattr(report, "wasxfail") else report.outcome] += 1
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if table := self.table():
+            terminalreporter.section("what each client does")
+            terminalreporter.write_line(table)
 
     def table(self) -> str:
         """Empty where nothing of the contract was run."""
