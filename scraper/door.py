@@ -71,8 +71,7 @@ class Door:
         return SocketResponse(request, found, elapsed=loop.time() - started)
 
     async def _exchange(self, client: Client, request: Request, download: Download | None) -> Response:
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+        started = self._patience.loop.time()
         patience = request.timeout
         if patience is None:
             patience = math.inf if download else self._timeouts.total
@@ -101,7 +100,7 @@ class Door:
         started: float,
         deadline: float,
     ) -> Response:
-        now, silence = asyncio.get_running_loop().time, self._timeouts.read
+        now, silence = self._patience.loop.time, self._timeouts.read
         saving = await download.begin(incoming) if download and download.wants(incoming) else None
         body = Body(incoming, request, request.max_body or (math.inf if saving else self._max_body))
         saved = None

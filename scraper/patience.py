@@ -17,6 +17,7 @@ class Patience:
     """
 
     def __init__(self, silence: float) -> None:
+        self.loop = asyncio.get_running_loop()  # asked for once: each time costs a system call (Python 3.11)
         self._silence = silence
         self._young: dict[Wait, None] = {}  # that have not been looked at, in their order
         self._alarm: asyncio.TimerHandle | None = None
@@ -26,13 +27,13 @@ class Patience:
         return Wait(self, deadline)
 
     def begin(self, wait: Wait) -> None:
-        wait.look = wait.loop.time() + self._silence
+        wait.look = self.loop.time() + self._silence
         if wait.until < wait.look:
-            wait.timer = wait.loop.call_at(wait.until, wait.ring)
+            wait.timer = self.loop.call_at(wait.until, wait.ring)
             return
         self._young[wait] = None
         if self._alarm is None:
-            self._alarm = wait.loop.call_at(wait.look, self._ring)
+            self._alarm = self.loop.call_at(wait.look, self._ring)
 
     def end(self, wait: Wait) -> None:
         self._young.pop(wait, None)
@@ -41,8 +42,8 @@ class Patience:
         self._alarm = None
         while self._young:
             oldest = next(iter(self._young))
-            if oldest.look > oldest.loop.time():
-                self._alarm = oldest.loop.call_at(oldest.look, self._ring)
+            if oldest.look > self.loop.time():
+                self._alarm = self.loop.call_at(oldest.look, self._ring)
                 return
             del self._young[oldest]
             oldest.ring()
@@ -51,7 +52,7 @@ class Patience:
 class Wait:
     """One exchange's. `until`: on the loop's clock; inf: no limit any more."""
 
-    __slots__ = ("_cancelling", "_patience", "_task", "expired", "look", "loop", "timer", "until")
+    __slots__ = ("_cancelling", "_patience", "_task", "expired", "look", "timer", "until")
 
     def __init__(self, patience: Patience, until: float) -> None:
         self._patience = patience
@@ -61,12 +62,11 @@ class Wait:
         self.timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> Wait:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._patience.loop)
         if task is None:
             raise RuntimeError("Only what runs in a task can be made to stop waiting.")
         self._task: asyncio.Task[Any] = task
         self._cancelling = task.cancelling()
-        self.loop = asyncio.get_running_loop()
         self._patience.begin(self)
         return self
 
@@ -85,8 +85,9 @@ class Wait:
 
     def ring(self) -> None:
         self.timer = None
-        if self.until <= self.loop.time():
+        loop = self._patience.loop
+        if self.until <= loop.time():
             self.expired = True
             self._task.cancel()
         elif self.until < math.inf:
-            self.timer = self.loop.call_at(self.until, self.ring)
+            self.timer = loop.call_at(self.until, self.ring)
