@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Self
 
 from scraper.credentials import credentials, split_userinfo
@@ -36,9 +36,12 @@ class Auth:
             **{"origins": {place: auth.revealed() for place, auth in settings.auth.items()}, **options}
         )
 
-    async def __call__(self, request: Request, call_next: Handler) -> Response:
+    def __call__(self, request: Request, call_next: Handler) -> Awaitable[Response]:
         if request.auth is None and not self._origins and "@" not in request.url:
-            return await call_next(request)
+            return call_next(request)
+        return self._proved(request, call_next)
+
+    async def _proved(self, request: Request, call_next: Handler) -> Response:
         url, userinfo = split_userinfo(request.url) if "@" in request.url else (request.url, None)
         asking = request.replace(url=url, auth=None)
         response = await self._send(

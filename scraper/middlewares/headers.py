@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Self
 
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -39,12 +39,12 @@ class DefaultHeaders:
         known = {"user_agent": settings.user_agent, "headers": settings.headers, "browser": browser}
         return cls(**{**known, **options})
 
-    async def __call__(self, request: Request, call_next: Handler) -> Response:
+    def __call__(self, request: Request, call_next: Handler) -> Awaitable[Response]:
         if request.impersonate or (self._browser and request.client in (None, self._browser)):
-            return await call_next(request)
+            return call_next(request)
         own = request.headers
         headers = {**missing(own, self._all), **own} if own else self._all
-        return await call_next(request.replace(headers=headers))
+        return call_next(request.replace(headers=headers))
 
 
 def check_public(headers: Mapping[str, str], key: str) -> None:

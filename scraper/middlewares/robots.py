@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -73,19 +73,26 @@ class Robots:
     def from_settings(cls, settings: Settings, **options: Any) -> Self | None:
         return cls(**{"user_agent": settings.user_agent, **options}) if settings.obey_robots else None
 
-    async def __call__(self, request: Request, call_next: Handler) -> Response:
+    def __call__(self, request: Request, call_next: Handler) -> Awaitable[Response]:
         url = request.url
         if isinstance(request, RobotsTxt) or ("/robots.txt" in url and urlsplit(url).path == "/robots.txt"):
-            return await call_next(request)
+            return call_next(request)
         site = origin(url)
         rules = self._rules.get(site)
         if rules is None or rules.until <= self._now():
-            rules = await self._look_up(site, request)
+            return self._asking_first(site, request, call_next)
+        self._check(rules, request)
+        return call_next(request)
+
+    async def _asking_first(self, site: str, request: Request, call_next: Handler) -> Response:
+        self._check(await self._look_up(site, request), request)
+        return await call_next(request)
+
+    def _check(self, rules: Rules, request: Request) -> None:
         if rules.failure:
             raise RobotsUnreachable(rules.failure, request=request, again_in=rules.until - self._now())
-        if rules.parser is not None and not rules.parser.can_fetch(url, self._agent):
+        if rules.parser is not None and not rules.parser.can_fetch(request.url, self._agent):
             raise DropRequest("robots")
-        return await call_next(request)
 
     # ── one fetch per origin ─────────────────────────────────────────────────────────────────────────────
 

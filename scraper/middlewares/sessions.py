@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -96,19 +96,26 @@ class Sessions:
         }
         return cls(**ours | options)
 
-    async def __call__(self, request: Request, call_next: Handler) -> Response:
+    def __call__(self, request: Request, call_next: Handler) -> Awaitable[Response]:
         if isinstance(request, RobotsTxt):
-            return await call_next(request)  # a page waits for it: it can't wait for what that page waits for
+            return call_next(request)  # a page waits for it: it can't wait for what that page waits for
         running = logging_in.get()
         if running is not None and not request.session:
             request = request.replace(session=running)
         name = request.session
         session = self._session(name)
-        if running is None and not session.logged_in and has_login(self.spider):
+        logs_in = running is None and not session.logged_in and has_login(self.spider)
+        if logs_in or self._watches or self._named or session.headers:
+            return self._sent(name, session, request, call_next, logs_in=logs_in)
+        self._note(name, session)
+        return call_next(request)
+
+    async def _sent(
+        self, name: str, session: Session, request: Request, call_next: Handler, *, logs_in: bool
+    ) -> Response:
+        if logs_in:
             await self._log_in(name, session, request)
-        known = asked_as.get()
-        if known.get(name) != session.life:
-            asked_as.set({**known, name: session.life})
+        self._note(name, session)
         asking = self._as(request, session) if self._named or session.headers else request
         response = await call_next(asking)
         signal = self._signal(request, response) if self._watches else None
@@ -117,6 +124,12 @@ class Sessions:
             seconds = retry_after(response, self._now())
             raise SessionBlocked(signal, response.status, request=request, retry_after=seconds)
         return response
+
+    def _note(self, name: str, session: Session) -> None:
+        """As whom this task asks."""
+        known = asked_as.get()
+        if known.get(name) != session.life:
+            asked_as.set({**known, name: session.life})
 
     # ── another identity ─────────────────────────────────────────────────────────────────────────────────
 

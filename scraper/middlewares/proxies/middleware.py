@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple, Self
 
@@ -88,13 +88,13 @@ class Proxies:
             environment=environment_rules() if told.environment else None,
         )
 
-    async def __call__(self, request: Request, call_next: Handler) -> Response:
+    def __call__(self, request: Request, call_next: Handler) -> Awaitable[Response]:
         if self._idle and not request.proxy:
-            return await call_next(request)
+            return call_next(request)
         way = self._way(request)
         if way is None:
-            return await call_next(request.replace(proxy=None) if request.proxy else request)
-        return await self._through(way, request, call_next)
+            return call_next(request.replace(proxy=None) if request.proxy else request)
+        return self._through(way, request, call_next)
 
     def forget(self, session: str) -> None:
         """The session begins anew: where it kept its proxy, it gets another one."""
