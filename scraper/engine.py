@@ -11,6 +11,7 @@ from scraper.errors import PipelineError, StorageError
 from scraper.protocols import Buried, Deferred, Frontier, Lease, Page
 from scraper.scheduler import Scheduler
 from scraper.seeding import Seeder
+from scraper.urls import redact
 from scraper.visiting import Visitor
 
 log = structlog.get_logger()
@@ -59,7 +60,7 @@ class Engine:
                 await self._committer.take(Page(lease, Deferred(0.0, "interrupted", counted=False)))
             raise
         except Exception as error:  # the last resort: it counts, logs the traceback and goes on
-            log.exception("page failed", url=lease.request.url)
+            log.exception("page failed", url=redact(lease.request.url))
             await self._frontier.unstage(lease)
             await self._committer.take(Page(lease, Buried(f"internal {type(error).__name__}")))
         finally:

@@ -16,6 +16,7 @@ from scraper.feeds import Feeds
 from scraper.fingerprints import item_id
 from scraper.item import REJECTED, Item, Record, Source, encode_item, field_names, is_item, kind_of, problems
 from scraper.protocols import Page, Pipeline
+from scraper.urls import redact
 
 log = structlog.get_logger()
 
@@ -69,7 +70,7 @@ class Exporter:
     def _reject(self, item: Any, error: Exception, page: Page, source: Source) -> None:
         wrong = problems(error)
         page.counters[stats.ITEMS_REJECTED] += 1
-        log.warning("item rejected", url=source.url, item=kind_of(item), problems=wrong)
+        log.warning("item rejected", url=redact(source.url), item=kind_of(item), problems=wrong)
         kept = {"url": source.url, "kind": kind_of(item), "problems": wrong, "item": item}
         record = Record(source.item_id, REJECTED, _readable(kept))
         page.items.append(record)

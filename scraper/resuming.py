@@ -80,6 +80,36 @@ def check_feeds(run: Run, given: Sequence[str], *, append: bool) -> None:
         )
 
 
+RESUME_MAY_CHANGE = frozenset(
+    [
+        "concurrency",
+        "per_host",
+        "delay",
+        "seats",
+        "hosts",
+        "timeouts",
+        "retry",
+        "auth",
+        "proxies",
+        "log",
+        "log_level",
+        "grace",
+        "max_wait",
+        "max_failed",
+        "loop",
+    ]
+)
+
+
+def check_changes(changes: Mapping[str, Any]) -> None:
+    """A resume may go at another speed, through other proxies, with other timeouts and logging; nothing else."""
+    for key in changes:
+        if key not in RESUME_MAY_CHANGE:
+            raise RunError(
+                f"A resume keeps the run's {key!r}; -s may change: {', '.join(sorted(RESUME_MAY_CHANGE))}."
+            )
+
+
 # ── the spider ───────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -243,33 +243,3 @@ def _told_as(kind: type[ScrapeError], folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise kind(f"The folder {folder} can't be written: {error.strerror}.") from error
-
-
-RESUME_MAY_CHANGE = frozenset(
-    [
-        "concurrency",
-        "per_host",
-        "delay",
-        "seats",
-        "hosts",
-        "timeouts",
-        "retry",
-        "auth",
-        "proxies",
-        "log",
-        "log_level",
-        "grace",
-        "max_wait",
-        "max_failed",
-        "loop",
-    ]
-)
-
-
-def check_changes(changes: Mapping[str, Any]) -> None:
-    """A resume may go at another speed, through other proxies, with other timeouts and logging; nothing else."""
-    for key in changes:
-        if key not in RESUME_MAY_CHANGE:
-            raise RunError(
-                f"A resume keeps the run's {key!r}; -s may change: {', '.join(sorted(RESUME_MAY_CHANGE))}."
-            )

@@ -11,7 +11,8 @@ import portalocker
 import pytest
 
 from scraper.errors import RunError, StorageError
-from scraper.runs import RESUMABLE, Run, RunInfo, Runs, check_changes
+from scraper.resuming import check_changes
+from scraper.runs import RESUMABLE, Run, RunInfo, Runs
 
 
 @pytest.fixture
