@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -13,10 +13,8 @@ from tests.clients.servers import listening
 from tests.proxies.behind import Behind, behind
 from tests.proxies.real import HOST
 
-PORTS, USERS = (
-    200,
-    10,
-)  # to a client each is a proxy of its own, as vendors sell them: the user names the exit
+PORTS = 200
+USERS = 10  # of each: to a client that is a proxy of its own, as vendors sell them; the user names the exit
 REQUESTS, AT_ONCE = 10_000, 100
 FILES = 1_024  # that a process may usually have open
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -85,10 +83,10 @@ async def turn_of_the_loop() -> None:
     await asyncio.sleep(0)
 
 
-async def until_closed(files: int) -> None:
+async def until(true: Callable[[], bool]) -> None:
     """A server's end of a connection takes a turn or two."""
     async with asyncio.timeout(10):
-        while open_files() > files:
+        while not true():
             await turn_of_the_loop()
 
 
@@ -98,13 +96,20 @@ async def test_what_is_kept_open_has_a_bound(client: str, scheme: str, authority
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         async with crowd(scheme) as (proxies, pool):
+            async with behind(client, dict([next(iter(pool.items()))]), authority / "ca.pem") as browser:
+                await browser.get(
+                    "http://site.example/"
+                )  # a library may keep an event loop of its own for good
+            del browser
+            await until(lambda: proxies.open == 0)
+            proxies.served = 0
             before = open_files()
             async with behind(client, pool, authority / "ca.pem") as browser:
                 assert await get_all(browser) == set(pool)
                 assert proxies.served == REQUESTS
                 assert proxies.most < FILES
             del browser
-            await until_closed(before)
+            await until(lambda: open_files() <= before)
             assert proxies.open == 0
         gc.collect()
     assert [str(warning.message) for warning in warned] == []
