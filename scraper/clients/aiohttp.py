@@ -33,6 +33,7 @@ SOCKS_ERRORS = (
     | asyncio.IncompleteReadError  # the proxy hung up in its handshake
 )
 SOCKS4_UNKNOWN_USER = 0x5D
+LAST_WORDS = 0.25  # seconds: what the library's documentation recommends
 GOODBYE = 2.0  # seconds for the site to say it too
 IN_ORDER = (1000, 1001)  # RFC 6455 §7.4.1: all is said, or the site goes away
 ALIASES = {"socks5h": "socks5", "socks4a": "socks4"}  # as the library calls them
@@ -136,6 +137,7 @@ class AiohttpClient:
         self._tls = tls
         self._loose = loose
         self._unverified = unverified
+        self._spoke_tls_to_a_proxy = False
         # by a proxy's URL; "": directly
         self._pool: Pool[str, aiohttp.ClientSession] = Pool(self._new_session, aiohttp.ClientSession.close)
 
@@ -153,6 +155,8 @@ class AiohttpClient:
 
     async def __aexit__(self, *_: object) -> None:
         await self._pool.close()
+        if self._spoke_tls_to_a_proxy:  # the library closes such a connection, and waits for nobody's goodbye
+            await asyncio.sleep(LAST_WORDS)
 
     async def open(self, request: Request) -> AiohttpIncoming:
         proxy = proxy_of(request)
@@ -209,6 +213,7 @@ class AiohttpClient:
         return host(url) in self._unverified or lane(url) in self._unverified
 
     def _new_session(self, proxy: str) -> aiohttp.ClientSession:
+        self._spoke_tls_to_a_proxy |= proxy.startswith("https:")
         options: dict[str, Any] = {"limit": 0, "ttl_dns_cache": 60}  # slots are counted at the gate
         connector: aiohttp.BaseConnector = (
             aiohttp_socks.ProxyConnector.from_url(
