@@ -33,8 +33,8 @@ from pages import Pages, fields
 from scraper import Request, Response, Spider, log
 from scraper.crawler import Crawler
 from scraper.interpreter import calm_the_collector
+from scraper.layers import load, override_layer
 from scraper.order import Order
-from scraper.settings import load, override_layer
 from scraper.spider import with_arguments
 
 PEER_URLS = 300_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,7 @@ class Feeds:
         self._last = time.monotonic()
         self._syncing: asyncio.Task[dict[str, Any]] | None = None
         self._flushing: asyncio.TimerHandle | None = None
+        self._failure: StorageError | None = None  # met between two commits: the next one raises it
 
     # ── a page's items, before the commit ────────────────────────────────────────────────────────────
 
@@ -77,9 +78,11 @@ class Feeds:
     def _flush(self) -> None:
         """For a reader of the file, should the crawl be quiet for long."""
         self._flushing = None
-        with suppress(StorageError):  # the next commit meets it too, and ends the crawl
+        try:
             for feed in self._feeds:
                 feed.sink.mark()
+        except StorageError as error:
+            self._failure = error
 
     def marks(self) -> Mapping[str, Any]:
         """The marks that the next commit may store: of the sync that has ended, if one has."""
@@ -103,6 +106,8 @@ class Feeds:
         return self._taken()
 
     def _taken(self) -> dict[str, Any]:
+        if self._failure is not None:
+            raise self._failure
         return {feed.name: {"seq": feed.covered, "sink": feed.sink.mark()} for feed in self._feeds}
 
     def _sync_all(self) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from scraper.schedules import check_cron, check_timezone
-from scraper.settings import Bytes, Seconds
+from scraper.units import Bytes, Seconds
 
 LONGEST = 100 * 365.25 * 86_400  # seconds
 

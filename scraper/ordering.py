@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from scraper.errors import RunError
+from scraper.layers import Layer, override_layer
 from scraper.order import Order
 from scraper.project import Project, spider_in_file
 from scraper.resuming import arguments_of, check_changes, check_feeds, check_spider, check_version
 from scraper.runs import Run
-from scraper.settings import Layer, override_layer
 from scraper.sinks.choose import parse_feed
 from scraper.spider import Spider, with_arguments
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from scraper.errors import ProjectError
-from scraper.settings import Layer, Loaded, environment_layer, load, override_layer, toml_layer
+from scraper.layers import Layer, Loaded, environment_layer, load, override_layer, toml_layer
 from scraper.spider import Spider
 
 MARKER = "settings.toml"

@@ -1,18 +1,11 @@
-"""Settings: every limit and choice, its unit, its default, and where its value came from.
+"""Settings: every limit and choice, its unit, its default. Where a value comes from: `layers.py`.
 
 Defaults < settings.toml < `Spider.custom_settings` < environment `SCRAPER_…` < `-s key=value`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import re
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -24,7 +17,6 @@ from pydantic import (
     Field,
     PlainSerializer,
     SecretStr,
-    ValidationError,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -35,52 +27,17 @@ from pydantic_settings import (
 )
 
 from scraper.credentials import credentials
-from scraper.errors import SettingsError
 from scraper.proxy_addresses import address, shown
 from scraper.proxy_patterns import Pattern
+from scraper.units import Bytes, Seconds
 from scraper.urls import InvalidURL, normalize, origin
 
 PREFIX = "SCRAPER_"
-ENVIRONMENT = "environment"
 HIDDEN = frozenset(
     {"auth", "headers", "proxies", "sessions", "token"}
 )  # settings that may hold a password: no error shows it
 NO_PROXY = "none"
 THE_POOL = "pool"
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
-DURATION = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)(ms|s|m|h|d|)")
-
-SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?) ?([kmg]i?b|)")
-MULTIPLES = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-
-
-def duration(text: str) -> float:
-    """Seconds in `10m`, `30s`, `1h30m`, `2d`, `500ms` or `90`. Raises ValueError in words."""
-    rest, seconds = text.strip().lower(), 0.0
-    while match := DURATION.match(rest):
-        seconds += float(match[1]) * UNITS[match[2]]
-        rest = rest[match.end() :]
-        if not rest:
-            return seconds
-        if not match[2]:
-            break  # a number without a unit ends it
-    raise ValueError(f"{text!r} is no duration: write it as 90, 30s, 10m or 1h30m")
-
-
-def _seconds(value: Any) -> Any:
-    return duration(value) if isinstance(value, str) else value
-
-
-def size(text: str) -> int:
-    """Bytes in `512MB`, `2GiB` or `1000000`. Raises ValueError in words."""
-    match = SIZE.fullmatch(text.strip().lower())
-    if match is None:
-        raise ValueError(f"{text!r} is no size: write it as 1000000, 512MB or 2GiB")
-    return int(float(match[1]) * MULTIPLES[match[2]])
-
-
-def _bytes(value: Any) -> Any:
-    return size(value) if isinstance(value, str) else value
 
 
 def _named(value: Any) -> Any:
@@ -141,12 +98,11 @@ def _storable_proxy(proxy: str) -> str:
     return proxy
 
 
-def _frontier(value: Any) -> Any:
+def frontier_table(value: Any) -> Any:
+    """`"memory"` as the table that it is short for."""
     return {"kind": value} if isinstance(value, str) else value
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
-Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
 Secret = Annotated[SecretStr, PlainSerializer(_without_credentials, when_used="json")]
 ProxyUrl = Annotated[Secret, AfterValidator(_proxy_url)]
 ProxyName = Annotated[str, AfterValidator(_proxy_name)]
@@ -376,7 +332,7 @@ class Settings(BaseSettings):
     sessions: SessionSettings = SessionSettings()
     tls: TlsSettings = TlsSettings()
     feeds: FeedSettings = FeedSettings()
-    frontier: Annotated[FrontierSettings, BeforeValidator(_frontier)] = FrontierSettings()
+    frontier: Annotated[FrontierSettings, BeforeValidator(frontier_table)] = FrontierSettings()
     hosts: dict[str, HostSettings] = {}
     worker: WorkerSettings = WorkerSettings()
     middlewares: list[Use] = BUILT_IN_MIDDLEWARES
@@ -391,140 +347,3 @@ class Settings(BaseSettings):
         cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)  # the layers are merged by `load`, which keeps each value's origin
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One source of values, with the name that errors and `scrape settings` give it."""
-
-    name: str
-    values: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    settings: Settings
-    origins: Mapping[str, str]  # "timeouts.read" → "settings.toml"
-
-
-def load(layers: Sequence[Layer]) -> Loaded:
-    """The settings in force, later layers over earlier ones. Raises SettingsError naming layer and key."""
-    merged: dict[str, Any] = {}
-    origins: dict[str, str] = {}
-    for layer in layers:
-        _lay(merged, _spelled_out(layer), layer.name, origins)
-    wrong = [_no_setting(key, origins) for key in merged if key not in Settings.model_fields]
-    try:
-        settings = Settings(**{key: value for key, value in merged.items() if key in Settings.model_fields})
-    except ValidationError as error:
-        wrong += _in_words(error, origins)
-    if wrong:
-        raise SettingsError("\n".join(wrong))
-    return Loaded(settings, origins)
-
-
-def _spelled_out(layer: Layer) -> Mapping[str, Any]:
-    """`frontier = "memory"` as the table that it is short for."""
-    return {key: _frontier(value) if key == "frontier" else value for key, value in layer.values.items()}
-
-
-def toml_layer(path: Path) -> Layer:
-    try:
-        return Layer(path.name, tomllib.loads(path.read_text("utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path.name} is not valid TOML: {error}.") from None
-
-
-def environment_layer() -> Layer:
-    """`SCRAPER_CONCURRENCY=50`, `SCRAPER_TIMEOUTS__READ=30s` …, read as `-s` reads its values."""
-    values: dict[str, Any] = {}
-    for variable, text in sorted(os.environ.items()):
-        if not variable.startswith(PREFIX):
-            continue
-        steps = variable.removeprefix(PREFIX).lower().split("__")
-        if steps[0] not in Settings.model_fields:
-            guess = _guess(steps[0], set(Settings.model_fields))
-            raise SettingsError(f"Environment variable {variable} names no setting.{guess}")
-        _lay(values, _toml_line(".".join(steps), text, variable), "", {})
-    return Layer(ENVIRONMENT, values)
-
-
-def override_layer(pairs: Sequence[str]) -> Layer:
-    """`-s key=value`, each a line of TOML where the quotes around a string may be left out."""
-    values: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals:
-            raise SettingsError(f"-s takes key=value, such as -s concurrency=50; got {pair!r}.")
-        _lay(values, _toml_line(key, text), "", {})
-    return Layer("-s", values)
-
-
-def flat(settings: Settings) -> Iterator[tuple[str, Any]]:
-    """Each leaf as ("timeouts.read", 20.0)."""
-    return _leaves(settings.model_dump(mode="json"), "")
-
-
-def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
-
-
-def _toml_line(key: str, text: str, name: str = "-s") -> dict[str, Any]:
-    """`key = text` as a line of TOML; text that is no value of TOML is a string."""
-    if "\n" not in key + text and not key.lstrip().startswith("["):
-        for value in (text, json.dumps(text)):
-            with contextlib.suppress(tomllib.TOMLDecodeError, RecursionError):
-                return tomllib.loads(f"{key} = {value}")
-    raise SettingsError(f"{name} takes key=value, such as -s timeouts.read=30; got {key}={text}.")
-
-
-def _lay(
-    under: dict[str, Any], over: Mapping[str, Any], name: str, origins: dict[str, str], prefix: str = ""
-) -> None:
-    for key, value in over.items():
-        if isinstance(value, Mapping) and isinstance(under.get(key, {}), dict):
-            _lay(under.setdefault(key, {}), value, name, origins, f"{prefix}{key}.")
-        else:
-            under[key] = value
-            origins[prefix + key] = name
-
-
-def _in_words(error: ValidationError, origins: Mapping[str, str]) -> list[str]:
-    lines = []
-    for part in error.errors(include_url=False):
-        path = [str(step) for step in part["loc"]]
-        key = shown(".".join(path))
-        if part["type"] == "extra_forbidden":
-            lines.append(_no_setting(key, origins))
-            continue
-        what = part["msg"].removeprefix("Value error, ")
-        value = "…" if HIDDEN & {path[0], path[-1]} else repr(part["input"])
-        lines.append(f"{_origin(path, origins)}: {key} = {value}: {what[0].lower()}{what[1:]}.")
-    return lines
-
-
-def _no_setting(key: str, origins: Mapping[str, str]) -> str:
-    return f"{_origin(key.split('.'), origins)}: there is no setting {key!r}.{_guess(key, _all_keys())}"
-
-
-def _origin(path: Sequence[str], origins: Mapping[str, str]) -> str:
-    """The layer that set the key, a table that it is in, or something in it."""
-    above = [".".join(path[:n]) for n in range(len(path), 0, -1)]
-    below = [key for key in origins if key.startswith(above[0] + ".")] if above else []
-    found = next((key for key in (*above, *below) if key in origins), None)
-    if found is None:
-        return "settings"
-    return PREFIX + found.upper().replace(".", "__") if origins[found] == ENVIRONMENT else origins[found]
-
-
-def _all_keys() -> set[str]:
-    return {key for key, _ in flat(Settings())} | set(Settings.model_fields)
-
-
-def _guess(key: str, known: set[str]) -> str:
-    close = get_close_matches(key.lower(), [name.lower() for name in known], 1)
-    return f" Did you mean {close[0]!r}?" if close else ""

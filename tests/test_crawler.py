@@ -15,9 +15,9 @@ import pytest
 from scraper import DropItem, Item, Request, Response, Retry, Spider, StopCrawl
 from scraper.crawler import Crawler
 from scraper.errors import FetchError, RunError, StatusError
+from scraper.layers import Layer, load, override_layer
 from scraper.order import Order, Result
 from scraper.runs import Run, Runs
-from scraper.settings import Layer, load, override_layer
 from scraper.stats import add_up
 from scraper.testing import Crawl, FakeClient, Page, crawl
 from tests.faulty import FaultySite

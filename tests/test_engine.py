@@ -10,8 +10,8 @@ import pytest
 
 from scraper import Request, Response, Spider, StopCrawl
 from scraper.crawler import Crawler
+from scraper.layers import load, override_layer
 from scraper.order import Order
-from scraper.settings import load, override_layer
 from scraper.testing import FakeClient, Page, crawl
 
 SITE = "https://site.example/"

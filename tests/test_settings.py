@@ -11,16 +11,9 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from scraper.errors import SettingsError
-from scraper.settings import (
-    Layer,
-    Settings,
-    duration,
-    environment_layer,
-    flat,
-    load,
-    override_layer,
-    toml_layer,
-)
+from scraper.layers import Layer, environment_layer, flat, load, override_layer, toml_layer
+from scraper.settings import Settings
+from scraper.units import duration
 
 
 @pytest.fixture(autouse=True)

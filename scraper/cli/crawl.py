@@ -19,7 +19,7 @@ from scraper.order import Order, Result
 from scraper.ordering import check_fits, new_order, resumed_order
 from scraper.project import Project, spider_in_file
 from scraper.runs import Run, Runs
-from scraper.settings import duration
+from scraper.units import duration
 
 Output = Annotated[
     list[str] | None,

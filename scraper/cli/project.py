@@ -12,8 +12,8 @@ from rich.table import Table
 
 from scraper.cli.scaffold import gen_spider, start_project
 from scraper.clients.choice import AUTO, reasons
+from scraper.layers import flat
 from scraper.project import Project
-from scraper.settings import flat
 from scraper.spider import argument_types
 
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]

@@ -14,8 +14,8 @@ from scraper.cli.tables import Column, show
 from scraper.errors import ArgumentError, RunError
 from scraper.pruning import delete, forget_claims, prunable, sweep
 from scraper.runs import Runs
-from scraper.settings import duration
 from scraper.standing import Standing, standing
+from scraper.units import duration
 
 COLUMNS = (Column("run"), Column("state"), Column("ended"), Column("size", right=True))
 

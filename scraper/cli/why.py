@@ -22,10 +22,10 @@ from scraper.errors import UsageError
 from scraper.frontiers.archive import Archive, reading
 from scraper.frontiers.lineage import Ancestor, Attempt, Lineage, Trace
 from scraper.judging import Judge, Judgement
+from scraper.layers import Layer, load
 from scraper.ordering import spider_of
 from scraper.project import Project
 from scraper.runs import Run
-from scraper.settings import Layer, load
 from scraper.spider import Spider, with_arguments
 from scraper.urls import InvalidURL, lane, normalize, redact
 

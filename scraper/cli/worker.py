@@ -10,7 +10,7 @@ import typer
 
 from scraper.errors import ArgumentError, MissingExtra
 from scraper.project import Project
-from scraper.settings import duration
+from scraper.units import duration
 
 
 def worker(

@@ -14,11 +14,12 @@ from structlog.testing import capture_logs
 
 from scraper import stats
 from scraper.crawler import Crawler
+from scraper.layers import Layer, load, override_layer
 from scraper.order import Order, Result
 from scraper.protocols import Client
 from scraper.request import Request
 from scraper.runs import Run
-from scraper.settings import Layer, Settings, load, override_layer
+from scraper.settings import Settings
 from scraper.spider import Spider, with_arguments
 
 NO_WAITING = Layer(

@@ -12,12 +12,12 @@ import structlog
 from scraper import stats
 from scraper.errors import RunError
 from scraper.frontiers.archive import Archive
+from scraper.layers import override_layer
 from scraper.order import Order
 from scraper.ordering import check_fits, new_order, resumed_order
 from scraper.project import Project
 from scraper.resuming import RESUME_MAY_CHANGE
 from scraper.runs import Run, Runs
-from scraper.settings import override_layer
 from scraper.worker.asked import feed_names
 from scraper.worker.words import Ended, Task
 

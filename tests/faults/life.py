@@ -6,9 +6,9 @@ from pathlib import Path
 
 from scraper.crawler import Crawler
 from scraper.frontiers import checkpoints
+from scraper.layers import load, override_layer
 from scraper.order import Order
 from scraper.runs import Runs
-from scraper.settings import load, override_layer
 from scraper.sinks.choose import FORMATS
 from tests.faults.buyer import Buyer
 from tests.faults.power import Diary

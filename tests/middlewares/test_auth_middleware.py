@@ -4,11 +4,11 @@ import pytest
 
 from scraper.downloader import chain
 from scraper.errors import SettingsError
+from scraper.layers import Layer, load
 from scraper.middlewares.auth import Auth
 from scraper.middlewares.redirect import Redirect
 from scraper.parts import MIDDLEWARES, build
 from scraper.request import Request
-from scraper.settings import Layer, load
 from tests.middlewares.fakes import Web, answer
 
 SHOP = "https://shop.example/"

@@ -15,12 +15,13 @@ from scraper.errors import (
     StatusError,
     StopCrawl,
 )
+from scraper.layers import Layer, load
 from scraper.middlewares.retry import Retry as Retries
 from scraper.middlewares.robots import RobotsTxt
 from scraper.middlewares.sessions import Sessions
 from scraper.parts import MIDDLEWARES, build
 from scraper.request import Request
-from scraper.settings import IdentitySettings, Layer, load
+from scraper.settings import IdentitySettings
 from scraper.spider import Spider
 from tests.middlewares.fakes import NotedClock, Time, Web, answer
 

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from scraper import Request, Spider
 from scraper.errors import FetchError
+from scraper.layers import Layer
 from scraper.project import Project
-from scraper.settings import Layer
 from scraper.testing import crawl
 from tests.clients.servers import closed_port, listening
 from tests.proxies.real import HOST, PASSWORD, USER, RealProxies

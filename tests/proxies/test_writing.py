@@ -4,12 +4,13 @@ import pytest
 
 from scraper.clients.proxy_urls import proxy_of
 from scraper.errors import InvalidRequest, SettingsError
+from scraper.layers import Layer, flat, load
 from scraper.middlewares.proxies.environment import environment_rules
 from scraper.middlewares.proxies.routes import Routes
 from scraper.proxy_addresses import InvalidAddress, address, secrets, shown
 from scraper.proxy_patterns import InvalidPattern, Pattern
 from scraper.request import Request
-from scraper.settings import Layer, Settings, flat, load
+from scraper.settings import Settings
 from scraper.urls import normalize
 
 # ── a proxy's URL ────────────────────────────────────────────────────────────────────────────────────────

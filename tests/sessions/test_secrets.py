@@ -10,9 +10,9 @@ import pytest
 import trustme
 
 from scraper import Request, Spider
+from scraper.layers import Layer
 from scraper.parts import CLIENTS
 from scraper.project import Project
-from scraper.settings import Layer
 from scraper.testing import Crawl, crawl
 from tests.faulty.message import Answer
 from tests.faulty.message import Request as Asked

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from scraper.errors import ProjectError, SettingsError
 from scraper.job_spec import JobSpec
+from scraper.layers import override_layer
 from scraper.project import Project
-from scraper.settings import HIDDEN, override_layer
+from scraper.settings import HIDDEN
 from scraper.spider import secret_arguments
 from scraper.urls import redact
 
