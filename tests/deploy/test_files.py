@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from scraper.settings import Settings, duration
+from scraper.settings import Settings
+from scraper.units import duration
 from scraper.worker.http.app import SHUTDOWN
 from scraper.worker.leash import SPARE
 from tests.deploy.command_line import options_of
