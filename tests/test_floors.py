@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1] / "scraper"
 # may import each other, without a circle. A new module goes on the lowest floor from which it sees its own.
 FLOORS = [
     "bell credentials decoding durable encoding errors filesystems fingerprints lock log multipart selectors",
-    "patience stats units urls version",
+    "patience stats transactions units urls version",
     "proxy_addresses proxy_patterns",
     "claims request schedules settings",
     "job_spec layers",

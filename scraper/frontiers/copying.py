@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scraper.errors import RunError, StorageError
-from scraper.frontiers.schema import is_damage
 from scraper.runs import Run
+from scraper.transactions import is_damage
 
 PREFIX = ".check-"  # of the folders beside the runs, where copies lie while they are looked into
 

@@ -15,8 +15,8 @@ from scraper.frontiers.invariants import Claim, Invariants, marks_of, on_stages
 from scraper.frontiers.ledger import Ledger
 from scraper.frontiers.mending import mend, opens
 from scraper.frontiers.salvage import salvaged
-from scraper.frontiers.schema import is_damage
 from scraper.item import REJECTED
+from scraper.transactions import is_damage
 
 MOST_PROBLEMS = 5  # of the database that are told
 UNREADABLE = (sqlite3.DatabaseError, ValueError, TypeError, KeyError)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from scraper import stats
 from scraper.frontiers.ledger import Ledger
-from scraper.frontiers.schema import Transaction, connect, in_words
+from scraper.frontiers.schema import connect, in_words
 from scraper.request import Request
+from scraper.transactions import Transaction
 from scraper.urls import lane
 
 

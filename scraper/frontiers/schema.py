@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scraper.errors import RunError, StorageError
+from scraper.transactions import is_damage
 
 VERSION = 1
-DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 OLDEST_SQLITE = (3, 35)  # RETURNING, WAL repairs
 
 # queue    what waits, in the order in which a lane is read: the key is the order, so reading on is a seek
@@ -86,29 +86,3 @@ def in_words(path: Path) -> Iterator[None]:
         raise StorageError(
             f"The run's database {path} can't be used: {error}. What was committed is safe; put it right and resume."
         ) from error
-
-
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether it says that the file is broken, rather than out of reach."""
-    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
-    return code & 0xFF in DAMAGED
-
-
-class Transaction:
-    """BEGIN … COMMIT, or ROLLBACK when anything in between raises."""
-
-    __slots__ = ("_base",)
-
-    def __init__(self, base: sqlite3.Connection) -> None:
-        self._base = base
-
-    def __enter__(self) -> None:
-        self._base.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self._base.execute("COMMIT")
-        finally:
-            if self._base.in_transaction:  # an error in between, or a COMMIT that found the disk full
-                self._base.execute("ROLLBACK")

@@ -18,7 +18,7 @@ from scraper.frontiers.checkpoints import Checkpoints
 from scraper.frontiers.delivered import Delivered
 from scraper.frontiers.lanes import Entry, Lane, Lanes
 from scraper.frontiers.ledger import Ledger
-from scraper.frontiers.schema import Transaction, connect, in_words
+from scraper.frontiers.schema import connect, in_words
 from scraper.frontiers.seen import Seen
 from scraper.frontiers.stages import AT_ONCE, Part, Stages
 from scraper.item import Record
@@ -40,6 +40,7 @@ from scraper.protocols import (
     Saved,
 )
 from scraper.request import Request
+from scraper.transactions import Transaction
 
 PROMOTED_AT_ONCE = 500  # delayed requests that one lease puts back into their lanes
 

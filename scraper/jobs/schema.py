@@ -12,9 +12,9 @@ from pathlib import Path
 from scraper.durable import sync_folder
 from scraper.errors import StorageError
 from scraper.filesystems import network_filesystem
+from scraper.transactions import Transaction, is_damage
 
 VERSION = 1
-DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 OLDEST_SQLITE = (3, 35)  # RETURNING, WAL repairs
 PATIENCE = 10.0  # seconds for another process to let go of the file
 PAUSE = 0.01  # seconds between two looks
@@ -112,7 +112,7 @@ def in_words(path: Path) -> Iterator[None]:
     except OSError as error:
         raise StorageError(f"The jobs' database {path} can't be made: {error.strerror}.") from error
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF in DAMAGED:
+        if is_damage(error):
             raise StorageError(
                 f"The jobs' database {path} is damaged ({error}): put it back from a backup, or move it away to"
                 " begin with none. The runs are kept elsewhere: `scrape runs` shows them."
@@ -121,23 +121,3 @@ def in_words(path: Path) -> Iterator[None]:
             f"The jobs' database {path} can't be used: {error}. What was accepted is safe; put it right and try"
             " again."
         ) from error
-
-
-class Transaction:
-    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK when anything in between raises."""
-
-    __slots__ = ("_base",)
-
-    def __init__(self, base: sqlite3.Connection) -> None:
-        self._base = base
-
-    def __enter__(self) -> None:
-        self._base.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self._base.execute("COMMIT")
-        finally:
-            if self._base.in_transaction:  # an error in between, or a COMMIT that found the disk full
-                self._base.execute("ROLLBACK")

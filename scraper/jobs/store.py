@@ -14,8 +14,9 @@ from scraper.errors import JobError
 from scraper.job_spec import JobSpec
 from scraper.jobs.places import no_such, number_of
 from scraper.jobs.rows import first_due, job_of, next_due
-from scraper.jobs.schema import Transaction, connect, in_words
+from scraper.jobs.schema import connect, in_words
 from scraper.protocols import Job, JobState
+from scraper.transactions import Transaction
 
 STATES: tuple[JobState, ...] = get_args(JobState)
 ENDED: tuple[JobState, ...] = ("finished", "failed", "cancelled")
