@@ -15,6 +15,28 @@ PAUSE = 0.01  # seconds between two of them
 BEGUN, ENDED = b"1", b"0"  # in the file, overwritten in place: a full disk has room for that
 
 
+_held: set[FileIO] = set()
+
+
+def hold(file: FileIO) -> None:
+    """A file that this process has locked: what is forked from it closes its copy, else the lock would outlive us."""
+    _held.add(file)
+
+
+def let_go(file: FileIO) -> None:
+    _held.discard(file)
+
+
+def _forget() -> None:
+    for file in _held:
+        file.close()  # closing unlocks nothing while another process has the file open
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
 class Lock:
     """`was_killed`, after `take`: whoever called `begin` last never came to `end`."""
 
@@ -36,6 +58,7 @@ class Lock:
         for look in range(1, LOOKS + 1):
             try:
                 portalocker.lock(self._file, portalocker.LOCK_EX | portalocker.LOCK_NB)
+                hold(self._file)
                 return
             except portalocker.LockException:
                 if look == LOOKS:
@@ -51,6 +74,7 @@ class Lock:
             self._write(ENDED)
 
     def release(self) -> None:
+        let_go(self._file)
         with self._file:
             portalocker.unlock(self._file)  # closing is not enough where a forked child has a copy
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -49,7 +50,7 @@ def follow(
 
 def _next(file: Path, current: BinaryIO | None) -> BinaryIO | None:
     """The file that follows the one that is open; None where there is none yet."""
-    files = [opened for path in rotated(file) if (opened := _opened(path)) is not None]
+    files = _all_of(file)
     place = 0
     if current is not None:
         same = [n for n, one in enumerate(files) if _identity(one) == _identity(current)]
@@ -58,6 +59,18 @@ def _next(file: Path, current: BinaryIO | None) -> BinaryIO | None:
         if n != place:
             one.close()
     return files[place] if place < len(files) else None
+
+
+def _all_of(file: Path) -> list[BinaryIO]:
+    """They are opened at one moment: no rotation comes between."""
+    while True:
+        files = [opened for path in rotated(file) if (opened := _opened(path)) is not None]
+        with suppress(FileNotFoundError):
+            now = [(found.st_dev, found.st_ino) for found in (path.stat() for path in rotated(file))]
+            if now == [_identity(one) for one in files]:
+                return files
+        for one in files:
+            one.close()
 
 
 def _opened(path: Path) -> BinaryIO | None:

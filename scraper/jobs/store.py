@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
-from scraper.errors import JobError
+from scraper.errors import JobError, StorageError
 from scraper.job_spec import JobSpec
 from scraper.jobs.places import no_such, number_of
 from scraper.jobs.rows import first_due, job_of, next_due
@@ -23,6 +23,9 @@ ENDED: tuple[JobState, ...] = ("finished", "failed", "cancelled")
 
 # running ones whose worker no longer renews them: the longest without one first
 ORPHANED = """SELECT * FROM jobs INDEXED BY jobs_running WHERE state = 'running' AND lease <= :now AND worker != :worker
+    ORDER BY lease, number LIMIT 1"""
+# further ahead than any lease lasts: from before the clock was put back
+AHEAD = """SELECT * FROM jobs INDEXED BY jobs_running WHERE state = 'running' AND lease > :longest AND worker != :worker
     ORDER BY lease, number LIMIT 1"""
 # what is due; of a series only while no other job of it runs
 READY = """SELECT * FROM jobs INDEXED BY jobs_queued WHERE state = 'queued' AND due <= :now
@@ -52,6 +55,7 @@ class SqliteJobs:
         self._now = now
         self._turn = threading.Lock()
         self._base = connect(path)
+        self._file = _identity(path)
 
     # ── for whoever asks for jobs ────────────────────────────────────────────────────────────────────
 
@@ -172,8 +176,8 @@ class SqliteJobs:
     # ── rows ─────────────────────────────────────────────────────────────────────────────────────────
 
     def _next(self, worker: str) -> sqlite3.Row | None:
-        names = {"now": self._now(), "worker": worker}
-        for statement in (ORPHANED, READY):
+        names = {"now": self._now(), "worker": worker, "longest": self._now() + 2 * self._lease}
+        for statement in (ORPHANED, AHEAD, READY):
             found: sqlite3.Row | None = self._base.execute(statement, names).fetchone()
             if found is not None:
                 return found
@@ -230,12 +234,29 @@ class SqliteJobs:
     def _reading(self) -> Iterator[None]:
         """One statement, which sees one moment of the file: it needs no place on the disk and waits for no writer."""
         with self._turn, in_words(self._path):
+            self._check_there()
             yield
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
         with self._turn, in_words(self._path), Transaction(self._base):
+            self._check_there()
             yield
+
+    def _check_there(self) -> None:
+        """Whoever adds a job now writes into the file that we read. Raises StorageError."""
+        if _identity(self._path) != self._file:
+            raise StorageError(
+                f"The jobs' database {self._path} was moved or deleted while it was in use: restart the worker."
+            )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _died_for_good(deaths: int, died: str) -> str:

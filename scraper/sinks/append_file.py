@@ -15,6 +15,7 @@ import portalocker
 
 from scraper.durable import sync_folder
 from scraper.errors import FeedError, ScrapeError, StorageError
+from scraper.lock import hold, let_go
 
 BUFFER = 256 * 1024  # bytes that wait in memory before they are handed to the operating system
 
@@ -127,6 +128,7 @@ def _lock(path: Path, file: FileIO) -> None:
     flags = portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
     try:
         portalocker.lock(file, flags)
+        hold(file)
     except portalocker.AlreadyLocked as error:
         raise FeedError(
             f"'{path}' is being written by another crawl, or by another feed of this one."
@@ -137,6 +139,7 @@ def _lock(path: Path, file: FileIO) -> None:
 
 def _unlock(file: FileIO) -> None:
     """Closing is not enough: a forked child may hold a copy of the descriptor, and the lock with it."""
+    let_go(file)
     with suppress(portalocker.LockException):
         portalocker.unlock(file)
 

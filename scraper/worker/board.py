@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,17 @@ class Board:
 
     def __init__(self) -> None:
         self.running: dict[str, Snapshot] = {}  # by job
+        self._left: dict[
+            str, Mapping[str, int]
+        ] = {}  # by run: counters as they were last seen of one that died
         self._ended: dict[str, Totals] = {}  # by spider
         self._changed: dict[str, asyncio.Event] = {}  # by job, while somebody watches
 
     def publish(self, one: Snapshot) -> None:
+        if one.run in self._left:  # what its process did after its last word counts with this life
+            one = replace(one, before=self._left[one.run])
         if one.ended:
+            self._left.pop(one.run, None)
             self._close(one)
         else:
             self.running[one.job] = one
@@ -69,7 +75,9 @@ class Board:
     def lost(self, job: str) -> None:
         """Its process died without a last word: what it said before is what counts."""
         if job in self.running:
-            self._close(self.running[job])
+            last = self.running[job]
+            self._left[last.run] = last.counters
+            self._close(last)
             if changed := self._changed.pop(job, None):
                 changed.set()
 

@@ -23,7 +23,7 @@ import structlog
 from scraper import log as logs
 from scraper import stats
 from scraper.crawler import Crawler
-from scraper.errors import StorageError, UsageError
+from scraper.errors import RunError, StorageError, UsageError
 from scraper.interpreter import calm_the_collector, loop_factory
 from scraper.order import Order, Progress, Result
 from scraper.project import Project
@@ -53,8 +53,11 @@ def main() -> None:
     sys.stderr = cast(TextIO, hushed)
     sys.stdout = cast(TextIO, Printed())
     logs.configure(json=True, stream=sys.stderr)
-    Crawling(Task.model_validate_json(line), worker, Channel(channel), hushed).run()
+    crawling = Crawling(Task.model_validate_json(line), worker, Channel(channel), hushed)
+    crawling.run()
     hushed.close()
+    if crawling.alone and hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)  # nobody else is left to end what the spider has started
 
 
 def _private_pipes() -> tuple[BinaryIO, int]:
@@ -115,6 +118,11 @@ class Crawling:
         self._leash = Leash(self._stop_from_thread, grace=task.grace)
         self._leash.hear(worker)
 
+    @property
+    def alone(self) -> bool:
+        """Whether the worker is gone."""
+        return self._leash.cut
+
     # ── from the leash ───────────────────────────────────────────────────────────────────────────────────
 
     def _stop_from_thread(self, level: int) -> None:
@@ -139,8 +147,14 @@ class Crawling:
             self._channel.say(replace(last, reason=self._hushed.hushed(last.reason)))
 
     def _life(self) -> Last:
+        new = run_of(self._task, self._runs) is None
         try:
-            return self._gone_on()
+            try:
+                return self._gone_on()
+            except RunError:
+                if not new or run_of(self._task, self._runs) is None:
+                    raise
+                return self._gone_on()  # an orphan made the run while this process loaded the spider
         except UsageError as error:
             log.error("the crawl can't begin", problem=str(error))
             return Busy(str(error)) if self._held_by_another() else Refused(str(error))

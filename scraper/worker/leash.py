@@ -26,6 +26,7 @@ class Leash:
     def __init__(self, stop: Callable[[int], None], *, grace: float) -> None:
         self._stop = stop
         self._grace = grace
+        self.cut = False  # the worker is gone
 
     def hear(self, worker: BinaryIO) -> None:
         """End of file: the worker is gone."""
@@ -39,6 +40,7 @@ class Leash:
         levels = {STOP: 1, NOW: 2}
         for line in worker:
             self._stop(levels.get(line, 1))
+        self.cut = True
         self._stop(1)
         self._no_longer_than(lambda: False)
 
@@ -54,6 +56,8 @@ class Leash:
         end = time.monotonic() + self._grace + SPARE
         while time.monotonic() < end and not far_beyond():
             time.sleep(LOOK)
+        if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
 
 

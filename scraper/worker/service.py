@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO, cast
 
 import structlog
 
@@ -22,6 +23,7 @@ from scraper.project import Project
 from scraper.settings import Settings
 from scraper.worker.http.app import serve
 from scraper.worker.office import Office
+from scraper.worker.outlet import Outlet
 from scraper.worker.supervisor import LOOK, Supervisor, Terms
 from scraper.worker.systemd import Systemd
 from scraper.worker.tidying import tidy
@@ -50,7 +52,8 @@ class Told:
 async def work(project: Project, told: Told) -> None:
     """Until a signal ends it. Raises UsageError, StorageError where it can't begin."""
     settings = project.settings().settings
-    logs.configure(level=settings.log_level, json=True, stream=sys.stdout)
+    outlet = cast(TextIO, Outlet(sys.stdout))
+    logs.configure(level=settings.log_level, json=True, stream=outlet)
     bell, systemd = Bell(), Systemd()
     with closing(SqliteJobs(jobs_file(project.root), lease=settings.worker.lease)) as store:
         office = Office(project, store, bell.ring)
@@ -58,7 +61,7 @@ async def work(project: Project, told: Told) -> None:
             office,
             told.terms(settings),
             bell,
-            out=sys.stdout,
+            out=outlet,
             look=min(LOOK, systemd.watchdog / 4 or LOOK),
             on_beat=systemd.well,
             tidy=_Tidier(office),
@@ -122,6 +125,8 @@ def _on_signals(supervisor: Supervisor, systemd: Systemd, read_again: Callable[[
 
 def _read_again(project: Project, told: Told, supervisor: Supervisor, systemd: Systemd) -> None:
     """Settings and spiders, for new jobs; what does not fit leaves the old ones in force."""
+    if supervisor.stopping:
+        return  # there will be no new job, and READY=1 would take the STOPPING=1 back
     systemd.reloading()
     try:
         supervisor.terms = told.terms(project.settings().settings)

@@ -80,6 +80,10 @@ class Supervisor:
 
     # ── from outside ─────────────────────────────────────────────────────────────────────────────────────
 
+    @property
+    def stopping(self) -> bool:
+        return self._level > 0
+
     def stop(self) -> None:
         """Once: no new job, and those that run have their grace. Twice: they end at once."""
         self._level = min(self._level + 1, 2)

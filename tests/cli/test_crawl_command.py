@@ -201,6 +201,7 @@ def test_interrupted_twice_it_waits_for_nothing_and_can_go_on(scrape, started, s
     assert (len(urls), len(set(urls))) == (21, 21)
 
 
+@pytest.mark.long
 def test_killed_again_and_again_it_loses_nothing_and_brings_nothing_twice(scrape, started, project):
     crawl = in_its_middle(started, "crawl", "books", "-o", "-", "-o", "books.jsonl")
     crawl.kill()

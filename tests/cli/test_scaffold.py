@@ -99,6 +99,7 @@ def test_its_code_passes_the_linter_and_the_formatter(project):
     assert (checked.returncode, formatted.returncode) == (0, 0), checked.stdout + formatted.stdout
 
 
+@pytest.mark.long
 def test_its_code_passes_the_type_checker(project, tmp_path):
     gen_spider(project, "other", "shop.example")
     ran = python("mypy", *NEWCOMER, "--cache-dir", str(tmp_path / "cache"), ".", at=project)

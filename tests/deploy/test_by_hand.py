@@ -60,6 +60,7 @@ def assert_all_of_it_happened(folder: Path) -> None:
 
 
 @needs_tools
+@pytest.mark.long
 async def test_every_command_does_what_the_page_says(tmp_path):
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     here = [one for one in BY_HAND if not INSTALLING.fullmatch(one.typed)]

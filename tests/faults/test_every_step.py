@@ -18,7 +18,7 @@ from tests.faults.steps import Fault
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 
-SAMPLE = 15
+SAMPLE = 6
 LONG = 240  # seconds for the long proof
 SEED = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(10**6))
 

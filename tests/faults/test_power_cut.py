@@ -17,7 +17,7 @@ from tests.faults.steps import Fault
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
-SAMPLE = 8
+SAMPLE = 4
 LONG = 120  # seconds
 SEED = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(10**6))
 

@@ -9,6 +9,7 @@ from scraper.jobs import store
     ("statement", "index"),
     [
         (store.ORPHANED, "jobs_running (lease<?)"),
+        (store.AHEAD, "jobs_running (lease>?)"),
         (store.READY, "jobs_queued"),
         (store.RENEW, "jobs_by_state (state=?)"),
         (store.HELD, "jobs_by_state (state=?)"),
@@ -16,7 +17,7 @@ from scraper.jobs import store
     ],
 )
 def test_no_job_that_has_ended_is_looked_at(jobs, statement, index):
-    names = {"now": 0, "worker": "w1", "until": 0, "1": "", "2": 0}
+    names = {"now": 0, "longest": 0, "worker": "w1", "until": 0, "1": "", "2": 0}
     values = names if ":" in statement else ("1", 2)
     plan = [row["detail"] for row in jobs._base.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
     assert any(index in step for step in plan), plan

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.timeout(180)  # a second or two a process, on a machine
 KILLERS = (KILLS, CRASHES)
 
 
+@pytest.mark.long
 async def test_pages_that_kill_are_buried_after_three_lives_and_only_they(crawl):
     async with Maze(rooms=0, links=0) as site:
         told = ["-a", f"url={site.url}", "-s", "frontier.page_in_memory=10"]

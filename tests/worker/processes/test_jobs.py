@@ -10,6 +10,8 @@ import time
 from collections import Counter
 from contextlib import closing
 
+import pytest
+
 from scraper.errors import StorageError
 from scraper.jobs.places import jobs_file
 from scraper.jobs.store import SqliteJobs
@@ -60,6 +62,7 @@ async def test_a_job_brings_what_a_quiet_crawl_brings(shop):
     assert (job.run, shop.run_of(job.id).info.state) == (f"shelf-job{job.id}", "finished")
 
 
+@pytest.mark.long
 async def test_jobs_run_by_priority(shop, log):
     low, high, middle = shop.add("one", priority=-1), shop.add("one", priority=5), shop.add("one")
     async with shop.worker(jobs=1):
@@ -81,6 +84,7 @@ async def test_max_time_finishes_a_job(shop):
     assert await end_of(shop, "endless", "finished", max_time=0.3) == "max_time"
 
 
+@pytest.mark.long
 async def test_max_pages_counts_the_pages_of_all_lives(shop, shelf, log):
     shelf.hold("/3")
     job = shop.add("endless", max_pages=6)
@@ -92,6 +96,7 @@ async def test_max_pages_counts_the_pages_of_all_lives(shop, shelf, log):
     assert shop.items(job) == Counter(f'{{"number":{n}}}' for n in range(6))
 
 
+@pytest.mark.long
 async def test_a_job_with_later_work_waits_in_the_queue(shop):
     job = shop.add("patient")
     async with shop.worker():
@@ -103,6 +108,7 @@ async def test_a_job_with_later_work_waits_in_the_queue(shop):
 # ── by its own doing ─────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.long
 async def test_a_job_that_goes_wrong_has_failed_with_its_reason(shop):
     reasons = {
         "crashing": "start() raised",
@@ -120,12 +126,14 @@ async def test_a_job_that_holds_too_much_memory_has_failed_and_can_go_on(shop):
     assert shop.run_of("1").info.resumable
 
 
+@pytest.mark.long
 async def test_a_job_whose_process_dies_again_and_again_has_failed(shop, log):
     reason = await end_of(shop, "vanishing", "failed", resumes=1)
     assert "its process ended with exit code 3 before the crawl did" in reason
     assert (len(started(log)), shop.job("1").deaths) == (2, 2)
 
 
+@pytest.mark.long
 async def test_what_a_spider_has_started_ends_with_it(shop):
     async with shop.worker():
         job = await shop.reaches(shop.add("starter"), "finished")
@@ -161,6 +169,7 @@ async def test_a_cancelled_job_stops_and_keeps_what_it_has(shop, shelf):
     assert shop.run_of(job).info.state == "interrupted"
 
 
+@pytest.mark.long
 async def test_a_spider_that_blocks_is_killed_when_its_job_is_cancelled(shop, log, monkeypatch):
     monkeypatch.setattr(children, "SPARE", 0.1)
     job = shop.add("blocking")
@@ -171,6 +180,7 @@ async def test_a_spider_that_blocks_is_killed_when_its_job_is_cancelled(shop, lo
     assert not alive(started(log)[0])
 
 
+@pytest.mark.long
 async def test_a_spider_that_blocks_is_killed_after_max_time(shop, monkeypatch):
     monkeypatch.setattr(children, "SPARE", 0.1)
     async with shop.worker(grace=0):
@@ -178,6 +188,7 @@ async def test_a_spider_that_blocks_is_killed_after_max_time(shop, monkeypatch):
     assert "its process went on after max_time" in job.reason
 
 
+@pytest.mark.long
 async def test_a_worker_that_stops_gives_its_jobs_back(shop, shelf):
     shelf.hold("/7")
     job = shop.add()
@@ -192,6 +203,7 @@ async def test_a_worker_that_stops_gives_its_jobs_back(shop, shelf):
     assert shop.items(job) == shop.all_of_it
 
 
+@pytest.mark.long
 async def test_a_worker_that_lost_a_job_leaves_it_alone(shop, shelf, log):
     shelf.hold("/7")
     job = shop.add()
@@ -206,6 +218,7 @@ async def test_a_worker_that_lost_a_job_leaves_it_alone(shop, shelf, log):
     assert (left.state, left.worker, left.deaths) == ("running", "another", 0)
 
 
+@pytest.mark.long
 async def test_a_job_waits_for_a_process_that_still_writes_its_run(shop, shelf, log):
     shelf.hold("/7")
     job = shop.add()
@@ -221,6 +234,7 @@ async def test_a_job_waits_for_a_process_that_still_writes_its_run(shop, shelf, 
     assert (ended.deaths, len(started(log))) == (0, 2)
 
 
+@pytest.mark.long
 async def test_a_run_that_an_older_store_knew_is_not_gone_on_with(shop):
     async with shop.worker():
         await shop.reaches(shop.add(), "finished")
@@ -233,6 +247,7 @@ async def test_a_run_that_an_older_store_knew_is_not_gone_on_with(shop):
     assert job.run == "shelf-job1-2"
 
 
+@pytest.mark.long
 async def test_an_end_that_was_not_written_down_is_found_in_the_run(shop):
     """The worker died between the last word of the crawl and the store."""
     ends = {shop.add("one"): ("finished", ""), shop.add("crashing"): ("failed", "start() raised")}
@@ -249,6 +264,7 @@ async def test_an_end_that_was_not_written_down_is_found_in_the_run(shop):
     assert all(sum(shop.items(job).values()) == 1 for job in ends)
 
 
+@pytest.mark.long
 async def test_a_job_resumes_with_its_secrets_and_its_settings(shop, shelf, log):
     """A run stores neither; what it stores it keeps."""
     shelf.hold("/1")
@@ -267,6 +283,7 @@ async def test_a_job_resumes_with_its_secrets_and_its_settings(shop, shelf, log)
     assert "letmeinnow" not in (shop.run_of(job).folder / "run.json").read_text("utf-8")
 
 
+@pytest.mark.long
 async def test_a_run_that_can_not_go_on_fails_its_job_with_the_reason(shop, shelf, log):
     shelf.hold("/7")
     job = shop.add(settings=["frontier=memory"])
@@ -277,6 +294,7 @@ async def test_a_run_that_can_not_go_on_fails_its_job_with_the_reason(shop, shel
     assert ended.reason.startswith(f"Run shelf-job{job} kept its queue in memory")
 
 
+@pytest.mark.long
 async def test_a_job_goes_on_where_the_store_was_away(shop, shelf, log, monkeypatch):
     """Longer than the lease: the process must end, as the job may be another's; then the worker takes it again."""
     shelf.hold("/7")
@@ -324,6 +342,7 @@ async def test_whatever_a_spider_says_is_a_line_of_its_log_without_its_secrets(s
     assert "letmein" not in shop.out.getvalue()
 
 
+@pytest.mark.long
 async def test_the_board_shows_a_crawl_while_it_runs_and_sums_it_up(shop, shelf):
     shelf.hold("/7")
     job = shop.add()

@@ -89,6 +89,7 @@ async def test_a_terminated_worker_lets_pages_finish_and_gives_its_jobs_back(sho
     assert shop.items(job) == shop.all_of_it
 
 
+@pytest.mark.long
 async def test_a_second_signal_stops_at_once_and_loses_nothing(shop, shelf, worker):
     shelf.hold("/7")
     job = shop.add()
@@ -106,6 +107,7 @@ async def test_a_second_signal_stops_at_once_and_loses_nothing(shop, shelf, work
     assert shop.items(job) == shop.all_of_it
 
 
+@pytest.mark.long
 async def test_signals_to_the_whole_group_are_for_the_worker_alone(shop, shelf, worker):
     shelf.hold("/7")
     job = shop.add()
@@ -121,6 +123,7 @@ async def test_signals_to_the_whole_group_are_for_the_worker_alone(shop, shelf, 
     assert (ended.deaths, shop.items(job)) == (0, shop.all_of_it)
 
 
+@pytest.mark.long
 async def test_hangup_reads_settings_and_spiders_again_for_new_jobs(shop, worker, systemd):
     one = worker()
     await one.start("--no-http", NOTIFY_SOCKET=systemd.address)
@@ -141,6 +144,7 @@ async def test_hangup_reads_settings_and_spiders_again_for_new_jobs(shop, worker
     assert systemd.steps == ["READY=1", *["RELOADING=1", "READY=1"] * 2]
 
 
+@pytest.mark.long
 async def test_a_worker_prunes_the_runs_of_ended_jobs(shop, worker):
     one = worker()
     await one.start("--no-http", "--jobs", "2", SCRAPER_WORKER__KEEP_RUNS="1")

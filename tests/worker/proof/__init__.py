@@ -1,0 +1,1 @@
+"""Proofs that a worker loses nothing, whoever is killed, stopped or badly treated, and whenever."""
