@@ -14,7 +14,7 @@ from scraper.errors import JobError, StorageError
 from scraper.job_spec import JobSpec
 from scraper.jobs.places import no_such, number_of
 from scraper.jobs.rows import first_due, job_of, next_due
-from scraper.jobs.schema import connect, in_words
+from scraper.jobs.schema import PATIENCE, connect, in_words
 from scraper.protocols import Job, JobState
 from scraper.transactions import Transaction
 
@@ -48,13 +48,21 @@ class SqliteJobs:
     something is one transaction; when it returns, the change is on the disk (synchronous = FULL). Threads take turns.
     """
 
-    def __init__(self, path: Path, *, lease: float = 30.0, now: Callable[[], float] = time.time) -> None:
-        """Raises StorageError."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        lease: float = 30.0,
+        patience: float = PATIENCE,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`patience`: seconds for another process to let go of the file. Raises StorageError."""
         self._path = path
         self._lease = lease
         self._now = now
         self._turn = threading.Lock()
         self._base = connect(path)
+        self._base.execute(f"PRAGMA busy_timeout = {round(1_000 * patience)}")
         self._file = _identity(path)
 
     # ── for whoever asks for jobs ────────────────────────────────────────────────────────────────────

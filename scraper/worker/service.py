@@ -28,6 +28,10 @@ from scraper.worker.supervisor import LOOK, Supervisor, Terms
 from scraper.worker.systemd import Systemd
 from scraper.worker.tidying import tidy
 
+PATIENCE = (
+    0.5  # seconds for whoever writes the store: the loop waits with it, and asks again at the next beat
+)
+
 log = structlog.get_logger()
 
 
@@ -55,7 +59,9 @@ async def work(project: Project, told: Told) -> None:
     outlet = cast(TextIO, Outlet(sys.stdout))
     logs.configure(level=settings.log_level, json=True, stream=outlet)
     bell, systemd = Bell(), Systemd()
-    with closing(SqliteJobs(jobs_file(project.root), lease=settings.worker.lease)) as store:
+    with closing(
+        SqliteJobs(jobs_file(project.root), lease=settings.worker.lease, patience=PATIENCE)
+    ) as store:
         office = Office(project, store, bell.ring)
         supervisor = Supervisor(
             office,

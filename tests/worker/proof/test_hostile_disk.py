@@ -135,7 +135,6 @@ async def test_a_clock_that_is_put_forward_gives_no_job_two_processes(firm):
         assert first.events
 
 
-@pytest.mark.xfail(strict=True, reason="A worker's loop stands still while it waits for the store.")
 async def test_a_worker_answers_while_another_process_holds_its_store(firm):
     """A backup, a shell that somebody has left open; or a disk that is slow."""
     async with Hall():
