@@ -15,6 +15,8 @@ from tests.cli.conftest import environment, on_shelf
 from tests.cli.damage import database, leaves, overwrite, pages, root, statement
 from tests.cli.said import listed, records, refused
 
+pytestmark = pytest.mark.long
+
 BOOKS = 1_000  # of the bundled shop
 
 

@@ -27,11 +27,14 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
     return LOOPS
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """What a client's library can't do is expected to fail, for the reason in cannot.py; of a whole row that it
-    can't do, the first test shows it."""
+    """On Python's own loop the contract is for CI. What a client's library can't do is expected to fail, for the reason
+    in cannot.py; of a whole row that it can't do, the first test shows it."""
     shown = set()
     for item in items:
+        if row_of(item) in ROWS and "[asyncio-" in item.name and len(LOOPS) > 1:
+            item.add_marker(pytest.mark.long)
         if entry := cannot(item):
             run = entry not in shown or entry[1] not in ROWS
             shown.add(entry)

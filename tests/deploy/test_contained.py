@@ -30,9 +30,12 @@ def can_mount() -> bool:
     return bool(found) and subprocess.run([*APART, "true"], capture_output=True, check=False).returncode == 0
 
 
-pytestmark = pytest.mark.skipif(
-    not can_mount(), reason="unshare (util-linux) is missing, or the system allows no namespaces"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not can_mount(), reason="unshare (util-linux) is missing, or the system allows no namespaces"
+    ),
+]
 
 
 def health_checks() -> dict[str, list[str]]:

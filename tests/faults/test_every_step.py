@@ -79,6 +79,7 @@ def test_a_crawl_that_is_killed_at_any_step_brings_what_an_undisturbed_one_bring
     assert trial.died > SAMPLE // 3
 
 
+@pytest.mark.long
 def test_so_does_one_that_is_killed_again_while_it_goes_on(trial: Trial):
     dice = random.Random(SEED)
     firsts = dice.sample(trial.steps(), 3)

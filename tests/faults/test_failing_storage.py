@@ -16,7 +16,7 @@ from scraper.version import __version__
 from tests.faults.market import Market
 from tests.faults.shop import EVERYTHING, RUN, Said, Shop
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the nursery forks")
+pytestmark = [pytest.mark.long, pytest.mark.skipif(sys.platform == "win32", reason="the nursery forks")]
 
 FEED = "all.jsonl"
 
@@ -80,7 +80,7 @@ def test_the_runs_disk_is_full_when_it_is_resumed(shop: Shop):
 
 def test_a_disk_that_stays_full_makes_no_page_a_suspect(shop: Shop):
     """Nothing has killed the process: however often it is tried, every page is fetched in the end."""
-    assert shop.type(*shop.crawl("-o", FEED, "--max-pages", "5")).code == 0
+    assert shop.type(*shop.crawl("-o", FEED, "--max-pages", "1")).code == 0
     for _ in range(4):
         assert "is full" in shop.type("resume", RUN, databases_no_larger_than=1).crash
     check_resumed(shop)

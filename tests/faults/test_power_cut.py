@@ -61,6 +61,7 @@ def test_a_power_cut_costs_time_only(cut: Cut, lives: Callable[..., int], tmp_pa
     assert cuts
 
 
+@pytest.mark.long
 def test_so_does_a_second_one_while_it_goes_on(cut: Cut, lives: Callable[..., int], tmp_path: Path):
     dice = random.Random(SEED)
     steps = some_steps(lives, tmp_path)

@@ -414,6 +414,6 @@ STEPS = settings(
 )
 
 
-@pytest.mark.parametrize(("machine", "examples"), [(FrontierMachine, 40), (SqliteMachine, 30)])
+@pytest.mark.parametrize(("machine", "examples"), [(FrontierMachine, 25), (SqliteMachine, 12)])
 def test_a_frontier_does_what_its_model_does(machine, examples):
     run_state_machine_as_test(machine, settings=settings(STEPS, max_examples=examples))

@@ -13,6 +13,8 @@ from scraper.errors import StorageError
 from scraper.jobs.store import SqliteJobs
 from tests.jobs.conftest import spec
 
+pytestmark = pytest.mark.long
+
 PATIENCE = 30.0  # seconds
 SPAWN = multiprocessing.get_context("spawn")
 

@@ -18,6 +18,7 @@ OFF = 5 * HOUR  # how long the machine was off
 HALF_AN_HOUR_AGO = f"{datetime.fromtimestamp(time.time() - HOUR / 2, UTC):%M} * * * *"
 
 
+@pytest.mark.long
 async def test_a_tick_that_was_missed_runs_once_after_the_start(firm):
     schedules = {"/ok/1": {"every": HOUR}, "/ok/2": {"cron": HALF_AN_HOUR_AGO}}
     asked = time.time() - OFF - HOUR / 4
