@@ -283,7 +283,7 @@ class WorkerSettings(Part):
     keep_runs: int = Field(20, ge=0)
     log_bytes: Annotated[Bytes, Field(ge=1_000)] = 10_000_000
     logs_kept: int = Field(3, ge=0, le=100)
-    lease: Annotated[Seconds, Field(gt=0)] = 30
+    lease: Annotated[Seconds, Field(gt=0, le=600)] = 30
 
 
 Use = str | dict[str, Any]

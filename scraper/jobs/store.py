@@ -24,6 +24,7 @@ ENDED: tuple[JobState, ...] = ("finished", "failed", "cancelled")
 # running ones whose worker no longer renews them: the longest without one first
 ORPHANED = """SELECT * FROM jobs INDEXED BY jobs_running WHERE state = 'running' AND lease <= :now AND worker != :worker
     ORDER BY lease, number LIMIT 1"""
+LONGEST = 900.0  # seconds, which no lease is: worker.lease is 600 at most
 # further ahead than any lease lasts: from before the clock was put back
 AHEAD = """SELECT * FROM jobs INDEXED BY jobs_running WHERE state = 'running' AND lease > :longest AND worker != :worker
     ORDER BY lease, number LIMIT 1"""
@@ -184,7 +185,7 @@ class SqliteJobs:
     # ── rows ─────────────────────────────────────────────────────────────────────────────────────────
 
     def _next(self, worker: str) -> sqlite3.Row | None:
-        names = {"now": self._now(), "worker": worker, "longest": self._now() + 2 * self._lease}
+        names = {"now": self._now(), "worker": worker, "longest": self._now() + LONGEST}
         for statement in (ORPHANED, AHEAD, READY):
             found: sqlite3.Row | None = self._base.execute(statement, names).fetchone()
             if found is not None:
