@@ -15,7 +15,6 @@ import asyncio
 import json
 import multiprocessing
 import re
-import resource
 import shlex
 import subprocess
 import sys
@@ -34,6 +33,7 @@ from scraper import Request, Response, Spider, log
 from scraper.crawler import Crawler
 from scraper.interpreter import calm_the_collector
 from scraper.layers import load, override_layer
+from scraper.memory import peak
 from scraper.order import Order
 from scraper.spider import with_arguments
 
@@ -143,7 +143,7 @@ def measure(name: str, *numbers: str) -> None:
         "memory": lambda: crawl(given[0], given[1], "frontier=memory"),
     }
     figures = uvloop.run(work[name]())
-    figures["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    figures["peak"] = peak() / 2**20
     print(json.dumps(figures))
 
 

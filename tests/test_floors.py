@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1] / "scraper"
 # Lowest first. A name stands for a module, or for a package with everything in it: within a package modules
 # may import each other, without a circle. A new module goes on the lowest floor from which it sees its own.
 FLOORS = [
-    "bell credentials decoding durable encoding errors filesystems fingerprints lock log multipart selectors",
+    "bell credentials decoding durable encoding errors filesystems fingerprints lock log memory multipart selectors",
     "patience stats transactions units urls version",
     "proxy_addresses proxy_patterns",
     "claims request schedules settings",

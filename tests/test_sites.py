@@ -20,10 +20,10 @@ import pytest
 SITES = Path(__file__).parents[2] / "shared" / "sites"
 MOST_MEMORY = 200  # MB, at the crawl's peak
 SPIDER = """
-import resource
 from pathlib import Path
 
 from scraper import Request, Spider
+from scraper.memory import peak
 
 
 class Site(Spider):
@@ -39,7 +39,7 @@ class Site(Spider):
             yield from response.follow_all("a, area")
 
     async def close(self, reason):
-        Path("peak").write_text(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))  # KiB
+        Path("peak").write_text(str(peak()))
 """
 NGINX = """
 daemon off; master_process off; pid {work}/pid; error_log stderr; events {{ worker_connections 500; }}
@@ -126,7 +126,7 @@ def crawl(url: str, folder: Path) -> tuple[dict[str, Any], list[str], float]:
         [sys.executable, "-m", "scraper", *arguments], cwd=folder, capture_output=True, text=True, check=True
     )
     pages = [json.loads(line)["url"] for line in (folder / "pages.jsonl").read_text("utf-8").splitlines()]
-    peak = int((folder / "peak").read_text()) / 1024
+    peak = int((folder / "peak").read_text()) / 2**20
     return json.loads(said.stderr.splitlines()[-1]), [urlsplit(page).path for page in pages], peak
 
 

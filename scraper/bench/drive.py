@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from scraper.downloader import Downloader
 from scraper.errors import FetchError, RetryLater
 from scraper.gate import Gate
 from scraper.interpreter import calm_the_collector
+from scraper.memory import peak
 from scraper.parts import MIDDLEWARES, build_all, furnish
 from scraper.politeness import HostClock
 from scraper.protocols import Limits
@@ -63,9 +63,9 @@ async def drive(client: str, url: str, in_flight: int, requests: int) -> Figures
         wall, cpu = time.perf_counter(), time.process_time()
         done, failed = await _all(downloader, url, in_flight, requests)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1_000_000
-    return Figures(client, in_flight, done / wall, cpu / max(1, done + failed) * 1e6, peak, failed)
+    return Figures(
+        client, in_flight, done / wall, cpu / max(1, done + failed) * 1e6, peak() / 1_000_000, failed
+    )
 
 
 async def _all(downloader: Downloader, url: str, in_flight: int, requests: int) -> tuple[int, int]:

@@ -25,6 +25,7 @@ from scraper import stats
 from scraper.crawler import Crawler
 from scraper.errors import RunError, StorageError, UsageError
 from scraper.interpreter import calm_the_collector, loop_factory
+from scraper.memory import resident
 from scraper.order import Order, Progress, Result
 from scraper.project import Project
 from scraper.runs import Runs
@@ -32,7 +33,6 @@ from scraper.worker.board import Snapshot
 from scraper.worker.hushed import Hushed, secrets_in, secrets_of
 from scraper.worker.job_runs import counters_of, ended, free_name, freed, order_of, run_of, why
 from scraper.worker.leash import SPARE, Leash
-from scraper.worker.memory import resident
 from scraper.worker.words import Begun, Busy, Ended, Last, Named, Outgrown, Refused, Task, Word, encode
 
 BEAT = 1.0  # seconds between two snapshots

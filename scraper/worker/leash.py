@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import BinaryIO
 
-from scraper.worker.memory import resident
+from scraper.memory import resident
 from scraper.worker.words import NOW, STOP
 
 SPARE = 5.0  # seconds beyond its grace, for the last commit and the last word
