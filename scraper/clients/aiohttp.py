@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from scraper import errors
+from scraper.clients.aiohttp_exchange import LONGEST_LINE, exchange, may_go_this_way
 from scraper.clients.pools import Kept, Pool
 from scraper.clients.proxy_urls import proxy_of
 from scraper.protocols import Refusal
@@ -22,8 +23,6 @@ from scraper.settings import Settings
 from scraper.sockets import Handshake
 from scraper.tls import context, unverified_hosts
 from scraper.urls import host, lane
-
-LONGEST_LINE = 65_536  # bytes of a header line; security policies grow past aiohttp's 8,190
 
 SOCKS_ERRORS = (
     aiohttp_socks.ProxyError
@@ -151,6 +150,7 @@ class AiohttpClient:
         )
 
     async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()  # asked for once: each time costs a system call (Python 3.11)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -160,28 +160,36 @@ class AiohttpClient:
 
     async def open(self, request: Request) -> AiohttpIncoming:
         proxy = proxy_of(request)
-        socks = proxy.startswith("socks")
         try:
             kept = await self._pool.take(proxy)
         except ValueError as error:
             raise translated(error, request) from error
+        tls = self._loose if self._unverified and self._is_loose(request.url) else self._tls
         try:
-            reply = await kept.session.request(
-                request.method,
-                URL(request.url, encoded=True),
-                headers=request.headers,
-                data=request.body or None,
-                allow_redirects=False,
-                skip_auto_headers=_unasked(request),
-                proxy=None if socks else proxy or None,
-                ssl=self._loose if self._unverified and self._is_loose(request.url) else self._tls,
-            )
+            if may_go_this_way(request, proxy):
+                reply = await exchange(kept.session, request, tls, self._loop)
+            else:
+                reply = await self._asked(kept.session, request, tls, proxy)
         except BaseException as error:
             kept.release()
             if isinstance(error, aiohttp.ClientError | OSError | ValueError | SOCKS_ERRORS):
                 raise translated(error, request) from error
             raise
         return AiohttpIncoming(reply, request, kept)
+
+    async def _asked(
+        self, session: aiohttp.ClientSession, request: Request, tls: ssl.SSLContext | bool, proxy: str
+    ) -> aiohttp.ClientResponse:
+        return await session.request(
+            request.method,
+            URL(request.url, encoded=True),
+            headers=request.headers,
+            data=request.body or None,
+            allow_redirects=False,
+            skip_auto_headers=("User-Agent", "Accept-Encoding", "Accept", "Content-Type"),
+            proxy=None if proxy.startswith("socks") else proxy or None,
+            ssl=tls,
+        )
 
     async def connect(self, request: Handshake, *, silence: float, max_size: int) -> AiohttpSocket | Refusal:
         """Its pings go out after `silence` seconds; who does not answer within half of that is gone."""
@@ -231,14 +239,6 @@ class AiohttpClient:
             max_line_size=LONGEST_LINE,
             max_field_size=LONGEST_LINE,
         )
-
-
-def _unasked(request: Request) -> tuple[str, ...] | None:
-    """Headers that the library would add; none where the request has them all: telling it costs 3 µs."""
-    headers = request.headers
-    if "User-Agent" in headers and "Accept-Encoding" in headers and "Accept" in headers and not request.body:
-        return None
-    return ("User-Agent", "Accept-Encoding", "Accept", "Content-Type")
 
 
 def _plain_socks(proxy: str) -> str:
