@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from scraper import errors
-from scraper.clients.aiohttp_exchange import LONGEST_LINE, exchange, may_go_this_way
+from scraper.clients.aiohttp_exchange import LONGEST_LINE, exchange, exchange_by_session, is_usual
 from scraper.clients.pools import Kept, Pool
 from scraper.clients.proxy_urls import proxy_of
 from scraper.protocols import Refusal
@@ -166,30 +166,16 @@ class AiohttpClient:
             raise translated(error, request) from error
         tls = self._loose if self._unverified and self._is_loose(request.url) else self._tls
         try:
-            if may_go_this_way(request, proxy):
+            if is_usual(request, proxy):
                 reply = await exchange(kept.session, request, tls, self._loop)
             else:
-                reply = await self._asked(kept.session, request, tls, proxy)
+                reply = await exchange_by_session(kept.session, request, tls, proxy)
         except BaseException as error:
             kept.release()
             if isinstance(error, aiohttp.ClientError | OSError | ValueError | SOCKS_ERRORS):
                 raise translated(error, request) from error
             raise
         return AiohttpIncoming(reply, request, kept)
-
-    async def _asked(
-        self, session: aiohttp.ClientSession, request: Request, tls: ssl.SSLContext | bool, proxy: str
-    ) -> aiohttp.ClientResponse:
-        return await session.request(
-            request.method,
-            URL(request.url, encoded=True),
-            headers=request.headers,
-            data=request.body or None,
-            allow_redirects=False,
-            skip_auto_headers=("User-Agent", "Accept-Encoding", "Accept", "Content-Type"),
-            proxy=None if proxy.startswith("socks") else proxy or None,
-            ssl=tls,
-        )
 
     async def connect(self, request: Handshake, *, silence: float, max_size: int) -> AiohttpSocket | Refusal:
         """Its pings go out after `silence` seconds; who does not answer within half of that is gone."""

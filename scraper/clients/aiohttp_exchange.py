@@ -93,6 +93,25 @@ async def _sent(
         raise
 
 
+async def exchange_by_session(
+    session: aiohttp.ClientSession, request: Request, tls: ssl.SSLContext | bool, proxy: str
+) -> aiohttp.ClientResponse:
+    """The same, for every request: the library's own way."""
+    return await session.request(
+        request.method,
+        URL(request.url, encoded=True),
+        headers=request.headers,
+        data=request.body or None,
+        allow_redirects=False,
+        skip_auto_headers=("User-Agent", "Accept-Encoding", "Accept", "Content-Type"),
+        proxy=None if proxy.startswith("socks") else proxy or None,
+        ssl=tls,
+    )
+
+
+# ── which of the two ─────────────────────────────────────────────────────────────────────────────────────────
+
+
 def _takes(function: Callable[..., Any], *names: str) -> bool:
     return set(names) <= signature(function).parameters.keys()
 
@@ -118,8 +137,8 @@ def is_known() -> bool:
 KNOWN = is_known()
 
 
-def may_go_this_way(request: Request, proxy: str) -> bool:
-    """Most requests. The others go through the session: by a proxy, with a body that is read as it is sent, with a
-    password in the URL, to what is not HTTP."""
+def is_usual(request: Request, proxy: str) -> bool:
+    """Whether `exchange` is for it. Not by a proxy, with a body that is read as it is sent, with a password in the URL,
+    to what is not HTTP: these go by the session."""
     url = request.url
     return KNOWN and not proxy and type(request.body) is bytes and url.startswith("http") and "@" not in url

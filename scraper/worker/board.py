@@ -55,9 +55,7 @@ class Board:
 
     def __init__(self) -> None:
         self.running: dict[str, Snapshot] = {}  # by job
-        self._left: dict[
-            str, Mapping[str, int]
-        ] = {}  # by run: counters as they were last seen of one that died
+        self._left: dict[str, Mapping[str, int]] = {}  # by run: the last counters seen of one that died
         self._ended: dict[str, Totals] = {}  # by spider
         self._changed: dict[str, asyncio.Event] = {}  # by job, while somebody watches
 

@@ -32,7 +32,7 @@ from scraper.runs import Runs
 from scraper.worker.board import Snapshot
 from scraper.worker.hushed import Hushed, secrets_in, secrets_of
 from scraper.worker.job_runs import counters_of, ended, free_name, freed, order_of, run_of, why
-from scraper.worker.leash import SPARE, Leash
+from scraper.worker.leash import SPARE, Leash, end_group
 from scraper.worker.words import Begun, Busy, Ended, Last, Named, Outgrown, Refused, Task, Word, encode
 
 BEAT = 1.0  # seconds between two snapshots
@@ -56,8 +56,8 @@ def main() -> None:
     crawling = Crawling(Task.model_validate_json(line), worker, Channel(channel), hushed)
     crawling.run()
     hushed.close()
-    if crawling.alone and hasattr(os, "killpg") and os.getpgrp() == os.getpid():
-        os.killpg(0, signal.SIGKILL)  # nobody else is left to end what the spider has started
+    if crawling.alone:
+        end_group()  # nobody else is left to end what the spider has started
 
 
 def _private_pipes() -> tuple[BinaryIO, int]:

@@ -56,10 +56,15 @@ class Leash:
         end = time.monotonic() + self._grace + SPARE
         while time.monotonic() < end and not far_beyond():
             time.sleep(LOOK)
-        if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
-            os.killpg(0, signal.SIGKILL)
+        end_group()
         os.kill(os.getpid(), signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
 
 
 def _start(work: Callable[..., None], *told: object) -> None:
     threading.Thread(target=work, args=told, daemon=True).start()
+
+
+def end_group() -> None:
+    """Ends this process and what it has started, where they are a group of their own."""
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)

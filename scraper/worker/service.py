@@ -28,9 +28,8 @@ from scraper.worker.supervisor import LOOK, Supervisor, Terms
 from scraper.worker.systemd import Systemd
 from scraper.worker.tidying import tidy
 
-PATIENCE = (
-    0.5  # seconds for whoever writes the store: the loop waits with it, and asks again at the next beat
-)
+# seconds for whoever writes the store: the loop waits with it, and asks again at the next beat
+PATIENCE = 0.5
 
 log = structlog.get_logger()
 

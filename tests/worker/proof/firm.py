@@ -182,6 +182,13 @@ class Firm:
         text = log_file(self.root, job_id).read_text("utf-8") if log_file(self.root, job_id).exists() else ""
         return [json.loads(line) for line in text.rpartition("\n")[0].splitlines()]
 
+    async def waits_for_another(self, job_id: str) -> None:
+        """Returns when the job's newest process has found an older one at work on the run."""
+        told = "another process still works on the run"
+        await until(
+            lambda: told in {line["event"] for line in self.log(job_id)}, f"job {job_id}'s process waits"
+        )
+
     def harvest(self, job_id: str, site: Site) -> Harvest:
         return brought(self.run_of(job_id), self.root / f"{job_id}.jsonl", site)
 

@@ -50,8 +50,7 @@ async def test_a_worker_that_was_frozen_beyond_its_lease_gets_in_nobody_s_way(fi
             os.kill(first, signal.SIGSTOP)
         await firm.worker("--no-http", "--grace", "0s")
         second = await firm.process_of(job)
-        waits = {"another process still works on the run"}
-        await until(lambda: waits <= {line["event"] for line in firm.log(job)}, "the second process waits")
+        await firm.waits_for_another(job)
         assert alive(first)
         site.gate.open()
         if with_its_crawl:

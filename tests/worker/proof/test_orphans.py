@@ -7,23 +7,17 @@ import pytest
 
 from scraper.runs import Runs
 from tests.worker.processes.workshop import alive, until
+from tests.worker.proof.firm import Firm
 from tests.worker.proof.gated import Hall
 
 PAGES = 12
-WAITS = "another process still works on the run"
 
 
 async def test_an_orphan_that_does_not_hear_is_waited_for_and_its_job_ends_whole(firm):
     async with Hall() as site:
-        job = firm.add("blocker", arguments={"url": f"{site.url}/links?n={PAGES}"})
-        first = await firm.worker("--no-http", "--grace", "20s")
-        orphan = await firm.process_of(job)
-        await until(lambda: site.gate.waiting, "the callback blocks")
-        first.send(signal.SIGKILL)
-        await first.ends()
-        await firm.worker("--no-http", "--grace", "20s")
+        job, orphan = await orphaned(firm, site, grace="20s")
         heir = await firm.process_of(job)
-        await until(lambda: WAITS in {line["event"] for line in firm.log(job)}, "the second process waits")
+        await firm.waits_for_another(job)
         seen = dict(site.times)
         assert (alive(orphan), alive(heir)) == (True, True)
         assert Runs(firm.root).get(f"blocker-job{job}").alive
@@ -38,17 +32,23 @@ async def test_an_orphan_that_does_not_hear_is_waited_for_and_its_job_ends_whole
 async def test_an_orphan_that_never_hears_ends_of_itself_and_its_job_goes_on(firm):
     """The callback blocks for longer than its grace: what it fetched is fetched again."""
     async with Hall() as site:
-        job = firm.add("blocker", arguments={"url": f"{site.url}/links?n={PAGES}"})
-        first = await firm.worker("--no-http", "--grace", "0s")
-        orphan = await firm.process_of(job)
-        await until(lambda: site.gate.waiting, "the callback blocks")
-        first.send(signal.SIGKILL)
-        await first.ends()
-        await firm.worker("--no-http", "--grace", "0s")
+        job, orphan = await orphaned(firm, site, grace="0s")
         await until(lambda: not alive(orphan), "the orphan ends of itself")
         site.gate.open()
         await firm.reaches(job, "finished")
         assert firm.lines(job) == titles(PAGES)
+
+
+async def orphaned(firm: Firm, site: Hall, *, grace: str) -> tuple[str, int]:
+    """A job and its process, whose callback blocks: its worker has been killed, and another one works."""
+    job = firm.add("blocker", arguments={"url": f"{site.url}/links?n={PAGES}"})
+    first = await firm.worker("--no-http", "--grace", grace)
+    orphan = await firm.process_of(job)
+    await until(lambda: site.gate.waiting, "the callback blocks")
+    first.send(signal.SIGKILL)
+    await first.ends()
+    await firm.worker("--no-http", "--grace", grace)
+    return job, orphan
 
 
 def titles(pages: int) -> Counter[str]:
